@@ -1,4 +1,4 @@
-r"""Lines in bytes: the decoder, with no I/O. `encoding.py` has the way back.
+r"""Bytes to lines: the decoder, with no I/O. `encoding.py` has the way back.
 
 A line is UTF-8 text that ends with LF. A CR just before the LF is not part of the line and never
 counts. Nothing else ends a line: not a lone CR, not U+2028.
@@ -6,7 +6,7 @@ counts. Nothing else ends a line: not a lone CR, not U+2028.
 The plan of the decoder:
 
 - The same lines come out however the input is cut. The property tests check that.
-- The limit bounds the memory, not the peer: a line that passes it is reported at once, as a
+- The limit bounds the memory, not the peer: a line that exceeds it is reported at once, as a
   `LineTooLong` in its place, and then skipped to its end.
 - Received bytes are held as bytes. A reader takes their lines in parts, so that 64 KiB of short
   lines never become thousands of objects at once.
@@ -164,7 +164,7 @@ class LineDecoder:
         # Nearly all input is whole lines.
         if self._rest is None and not self._skipped:
             if len(data) <= max_lines and len(data) <= self.max_line:
-                # So short that neither limit can be passed: nearly all input, again. (Bytes are
+                # So short that neither limit can be exceeded: nearly all input, again. (Bytes are
                 # compared with a number of lines, because each line has at least one byte, its LF.)
                 try:
                     text = data.decode()
@@ -254,7 +254,7 @@ class LineDecoder:
         """Split a block into lines, up to the first that may be bad.
 
         Args:
-            block: whole lines, but for the end of the last.
+            block: whole lines, without the LF of the last one.
             max_lines: how many lines to return at most.
 
         Returns:
@@ -307,7 +307,7 @@ class LineDecoder:
             self._give_up(lines)
 
     def _good(self, raw: bytes) -> Line:
-        """Return a whole line that is not too long; of its end `raw` has at most the CR."""
+        """Return a whole line that is not too long; `raw` has no LF, but may end with its CR."""
         return _decode(raw.removesuffix(b"\r"))
 
     def _complete(self, lines: list[Line]) -> None:

@@ -2,9 +2,10 @@
 
 Waking a task, running it and putting it to sleep again takes longer than answering a short line. So
 where an answer needs no waiting, the task that finds out about input calls `AtOnce` for all
-connections that are ready. The connection's own task waits all the while, and still handles the
-deadlines, the drain and the end of the connection. It is woken for everything that is not whole
-good lines: the end of the input, a bad line, lines beyond the rate, and a peer that does not read.
+connections that are ready. The connection's own task goes on waiting. It still handles the
+deadlines, the drain and the end of the connection, and it is woken for whatever else than whole
+good lines comes up: the end of the input, a bad line, lines beyond the rate, a peer that does not
+read.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class AtOnce:
     Args:
         lines: the peer's lines.
         outbox: where the answers go.
-        answer: see `Answer`. If it raises, or returns something else, that is logged, and the
-            connection's task gets the lines: an error here would end the task that answers for all
-            connections.
+        answer: see `Answer`. If it raises, or returns anything else, that is logged, and the
+            connection's task gets the lines. An error raised here would end the task that answers
+            for all connections.
         faults: where it is logged.
     """
 

@@ -1,9 +1,9 @@
 """Defer sends until all tasks that input woke together have run.
 
-A send in the middle of many tasks runs the kernel's whole way to the peer, and often the peer
-itself. When it returns, what the interpreter needs has left the CPU's caches, and the next task
-pays for it. So with many connections, half of a request was spent on cold memory. Here the tasks of
-one round run one after the other, and then all their answers are sent in one loop.
+A send between two tasks runs the kernel's whole path to the peer, and often the peer itself. When
+it returns, what the interpreter needs has left the CPU's caches, and the next task pays for that.
+With many connections, cold memory took half of a request's time. Here the tasks of one round run
+one after the other, and then all their answers are sent in one loop.
 
 The plan, and why nothing is ever left unsent:
 
@@ -55,7 +55,7 @@ class DeferredSends:
             `FORCED_BY` says.
 
     Attributes:
-        is_on: whether an outbox shall hold what it is put.
+        is_on: whether an outbox should hold what it is put.
     """
 
     __slots__ = ("_boxes", "_flushes", "_is_woken", "_least", "_task", "_until", "is_on")
@@ -71,7 +71,7 @@ class DeferredSends:
         self._is_woken = False
         # Whether the caller of `begin` flushes, so that the task need not run.
         self._flushes = False
-        # How long the first of the boxes may wait.
+        # When the first of the boxes has waited long enough.
         self._until = 0.0
 
     def begin(self, woken: int, *, flushes: bool = False) -> None:
@@ -87,7 +87,7 @@ class DeferredSends:
     def add(self, box: Holding) -> None:
         """Call a box's `release` soon: it holds something. Never a checkpoint."""
         boxes = self._boxes
-        # Whoever flushes watches the clock.
+        # A caller that flushes watches the clock itself.
         if boxes and (self._flushes or perf_counter() <= self._until):
             boxes.append(box)
             return
@@ -102,10 +102,10 @@ class DeferredSends:
             trio.lowlevel.reschedule(self._task, WOKEN)
 
     def flush_overdue(self) -> None:
-        """Send everything that is held if some of it has been for a millisecond. No checkpoint.
+        """Send all that is held if some of it has been held for a millisecond. No checkpoint.
 
-        Whoever lets the others have their turn calls this first. A task with costly lines may not
-        have an answer yet, and so would not come to `add`.
+        A task calls this before it lets others run. With costly lines it may have no answer yet,
+        and so would not come to `add`.
         """
         if self._boxes and perf_counter() > self._until:
             self.flush()
@@ -118,7 +118,7 @@ class DeferredSends:
             try:
                 box.release()
             except Exception:
-                # It concerns one peer alone, and not the others that share this loop.
+                # It is one peer's fault, and the others share this loop.
                 logger.exception("an outbox could not send; it is given up")
                 box.give_up()
 

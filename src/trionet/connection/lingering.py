@@ -43,7 +43,7 @@ class Lingerer:
         seconds: float,
     ) -> None:
         self._lingerers = lingerers
-        # Given to Trio here, a deadline costs a third of what it costs once the scope is entered.
+        # A deadline given here costs a third of one that is set after the scope was entered.
         self._scope = trio.CancelScope(deadline=trio.current_time() + seconds)
         self.host = host
         self.peer = peer
@@ -121,7 +121,7 @@ class Lingerers:
         one.make_room()
 
     def forget(self, one: Lingerer) -> None:
-        """Count a connection no longer; calling this again does nothing."""
+        """Stop counting a connection; calling this again does nothing."""
         self._all.pop(one, None)
         if one.host is not None and (same := self._of_host.get(one.host)) is not None:
             same.pop(one, None)

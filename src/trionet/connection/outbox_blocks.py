@@ -1,7 +1,7 @@
 """Whole lines that wait, in blocks: little memory beyond the lines, and few copies. No I/O.
 
-- Small lines are joined as they come: one object for each line of two bytes would take twenty times
-  their size.
+- Small lines are joined as they come. An object for each two-byte line would take twenty times the
+  line's size.
 - A large block is kept as it came, without a copy, so a thousand slow members share what all of
   them were sent. When some of it has been sent or dropped, the rest is copied into smaller blocks:
   otherwise the last line would keep all of it alive.
@@ -35,10 +35,10 @@ class LineBlocks:
     Args:
         waste: how many bytes of the first block may be gone before the rest is copied. The copies
             have at most this size, or are one long line.
-        framing: how lines stand in the blocks.
+        framing: how the lines are framed in the blocks.
 
     Attributes:
-        waste: what it was given.
+        waste: as given.
     """
 
     __slots__ = ("_blocks", "_counts", "_framing", "_head", "waste")
@@ -153,7 +153,7 @@ class LineBlocks:
         return lines
 
     def free(self) -> None:
-        """Keep little alive that is gone."""
+        """Let go of the first block if too much of it is gone, and keep a copy of the rest."""
         if self._head > self.waste:
             self.split_first()
 
@@ -173,7 +173,7 @@ class LineBlocks:
         self._head = 0
 
     def _count_of_first(self, head: int, cut: int) -> int:
-        """Count the lines of the first block from one place to another, and take them off."""
+        """Return how many lines of the first block are about to go, and lower its own count."""
         block, known = self._blocks[0], self._counts[0]
         if known == UNKNOWN:
             return self._framing.count(block, head, cut)

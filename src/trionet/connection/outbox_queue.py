@@ -1,11 +1,11 @@
 """A queue of whole lines for a peer that reads slowly. No I/O.
 
-The queue can drop whole lines of which the peer has nothing yet, the oldest first. The peer is told
-how many it missed, in their place: after the rest of the line whose beginning it has, and before
-everything that still waits.
+The queue can drop whole lines, the oldest first, as long as the peer has nothing of them. A notice
+in their place tells the peer how many it missed. It follows the rest of the line whose beginning
+the peer has, and precedes everything that still waits.
 
-The lines wait in blocks, which keep little more than the lines in memory (`outbox_blocks.py`). They
-are taken one write at a time, and no more of them are joined than are likely to be sent.
+The lines wait in blocks, which take little memory beyond the lines (`outbox_blocks.py`). Each write
+takes some of them, and joins no more than the peer is likely to take.
 
 Where lines travel in frames (`trionet.abc.Framing`), all this holds for whole frames: a block is
 whole frames, and a frame of which the peer has nothing yet is dropped with all its lines.
@@ -20,14 +20,14 @@ from trionet.connection.missed_lines import MissedLines
 from trionet.connection.outbox_blocks import SMALL, UNKNOWN, LineBlocks
 from trionet.transport.boundaries import LINES
 
-# One write takes this much, which is about what a kernel takes of a stream at once.
+# One write takes at most this much, about what a kernel accepts at once.
 PIECE = 65536
 
-# This fraction of the bound may already be sent or dropped and still be kept in memory.
+# One part in this many of the bound may stay in memory after it was sent or dropped.
 _GONE_PART = 32
 
-# Up to this fraction of the bound is dropped in excess where that spares cutting a block in two:
-# counting one side of blocks of 32 KiB took a third of a busy server's time.
+# One part in this many of the bound may be dropped in excess, if that spares cutting a block. A cut
+# counts the lines on one side, and for blocks of 32 KiB that took a third of a busy server's time.
 _SLACK_PART = 16
 
 # The size of a write to a peer that took only a few bytes of the last one. Joining 64 KiB each time
@@ -59,13 +59,13 @@ class LineQueue:
 
     Args:
         tell_missed: makes the lines that tell a peer what it missed.
-        bound: bytes that are expected to wait at most. The queue keeps up to a thirty-second of
-            that in memory after it is gone, and at least 4 KiB.
-        framing: how lines stand in what is put; default: as they are.
+        bound: bytes that are expected to wait at most. A thirty-second of it, but 4 KiB at least
+            and 64 KiB at most, may stay in memory after it was sent or dropped.
+        framing: how the lines are framed in what is put; default: not at all.
 
     Attributes:
         size: bytes that wait. A notice counts from the moment its sending begins.
-        told: lines of notices that the peer was sent.
+        told: lines of notices that were sent, or whose sending has begun.
     """
 
     __slots__ = (
@@ -91,11 +91,11 @@ class LineQueue:
         self._started = b""
         self._started_at = 0
         self._telling = False
-        # How much was taken, if it was only part of _started.
+        # How much was taken, if it was only part of _started; 0: something else was taken.
         self._part = 0
         # Whole lines.
         self._blocks = LineBlocks(min(PIECE, max(SMALL, bound // _GONE_PART)), framing)
-        # Lines dropped between _started and _blocks, which the peer was not told about yet.
+        # Lines dropped between _started and _blocks that the peer has not been told of yet.
         self._missed = MissedLines(tell_missed, framing)
         self._taken = _NOTHING
         # What the next write takes.
@@ -256,7 +256,7 @@ class LineQueue:
         if begin < len(lines):
             self.size += len(lines) - begin
             self._blocks.put_first(lines, begin, kept)
-            # Into blocks of the size that was just freed: larger ones would not fit in there.
+            # Into blocks of the size just freed: larger ones would need memory elsewhere.
             self._blocks.split_first()
         return dropped + skipped
 

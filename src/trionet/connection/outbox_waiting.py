@@ -27,9 +27,9 @@ from trionet.connection.when_slow import WhenSlow
 from trionet.notices import EncodeNotice
 from trionet.transport.boundaries import LINES
 
-# How much a stream that cannot send at once holds by itself for a peer that does not read: two TLS
-# records (35 KB were measured). Where lines can be dropped, these count against the bound too,
-# unless the bound is so small that little would be left of it.
+# A stream that cannot send at once holds this much itself for a peer that does not read: two TLS
+# records (35 KB were measured). Where lines can be dropped, these bytes count against the bound
+# too, unless the bound is so small that little of it would be left.
 _RECORDS = 2 * RECORD
 
 logger = logging.getLogger("trionet.connection")
@@ -82,7 +82,7 @@ class Waits(Holds):
         self.notices = safe_notices(encode_notice)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
-        # Like the queue it exists only while something waits: idle outboxes have neither.
+        # Like the queue, this exists only while something waits: an idle outbox has neither.
         self._writer: trio.CancelScope | None = None
         self._emptied: trio.Event | None = None
         # Bytes whose producers wait for them in `send`.
@@ -93,7 +93,7 @@ class Waits(Holds):
 
     @property
     def lines_sent(self) -> int:
-        """Lines that were sent or wait, with notices of lines that were missed."""
+        """Lines that were sent or wait, notices of missed lines included."""
         told = self._told if self._queue is None else self._told + self._queue.told
         return self.lines_out - self.dropped + told
 
@@ -216,12 +216,12 @@ class Waits(Holds):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         except trio.BusyResourceError:
-            # This concerns one peer alone, and not the nursery that all writers share.
+            # Raised, it would end the nursery that all writers share, and it is one peer's fault.
             logger.exception(
                 "another task sends on the stream of an outbox; the outbox is given up"
             )
         except Exception as error:
-            # A fault of a stream that is not trionet's. It concerns this peer alone too.
+            # A fault of a stream that is not trionet's. It must not end the nursery either.
             self._report(error)
         finally:
             if not done:

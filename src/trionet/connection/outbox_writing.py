@@ -15,8 +15,8 @@ from trionet.connection.outbox_queue import PIECE, LineQueue
 # is invisible: one TLS record (RFC 8446, 5.1).
 RECORD = 16384
 
-# What a writer sends between two checkpoints: the kernel takes 256 KiB in 0.1 ms, or in 2 ms where
-# it has to find memory for them first.
+# Pieces that a writer sends between two checkpoints. The kernel takes these 256 KiB in 0.1 ms, or
+# in 2 ms if it has to find memory for them first.
 _PIECES_AT_ONCE = 4
 
 # The errors of a peer that is gone: the kernel's own, and what streams raise in their place.
@@ -38,7 +38,7 @@ async def write_now(
     Args:
         queue: what waits.
         stream: where it goes.
-        on_progress: called with the number of bytes after each send.
+        on_progress: called after each send, with the number of bytes sent.
 
     Raises:
         trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError: as the stream.
@@ -70,7 +70,7 @@ async def write_all(
     Args:
         queue: what waits.
         stream: where it goes.
-        on_progress: called with the number of bytes after each send.
+        on_progress: called after each send, with the number of bytes sent.
         at_once: bytes to take out of the queue at a time. They can no longer be dropped.
 
     Raises:

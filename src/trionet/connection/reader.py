@@ -40,8 +40,7 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
 
     ``async for line in reader`` is the simple way to read; `receive_batch` is the fast one.
 
-    For a type checker, ``LineReader`` is one of texts, and ``LineReader[bytes]`` one whose lines
-    are bytes.
+    For a type checker, ``LineReader`` reads texts, and ``LineReader[bytes]`` reads bytes.
 
     Args:
         stream: where the bytes come from; closing the reader closes it.
@@ -52,8 +51,8 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         on_bad_line: awaited with each `trionet.BadLine` that `receive` meets; `receive` then goes
             on to the next line. Default ``None``: `receive` raises the bad line, and can be
             called again.
-        opening: a first line that makes the peer's lines longer than `max_line`; default ``None``.
-            Where it is given, a first line that begins like it is handed out alone.
+        opening: a first line that allows the peer longer lines than `max_line`; default ``None``.
+            With it, a first line that begins like it is handed out alone.
         decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
             ends, LF or CR LF, as they came. Only the last one may have none: what the peer, or a
             drain, has left unfinished.
@@ -63,10 +62,11 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
         bytes_in: bytes received so far.
-        read_size: bytes to receive at a time at most (65,536). It can be changed at any time.
-        on_first_input: called once, when the first bytes have come; ``None``: nothing is.
+        read_size: how many bytes are received at a time at most (65,536). It can be changed at any
+            time.
+        on_first_input: called once, when the first bytes have come; ``None``: nothing is called.
         waiting_since: when the reader began to wait for the peer, on the Trio clock; at first, when
-            it was made. A time in the future: until then the reader holds back lines of the peer.
+            it was made. A time in the future: until then the reader holds the peer's lines back.
             ``math.inf``: it is not waiting, because lines that it has handed out are being handled.
     """
 
@@ -154,7 +154,7 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         self._is_closed = False
         self._reading: trio.CancelScope | None = None
         self._on_bad_line = on_bad_line
-        # Lines that were received for a task that waits, and that it has not taken yet.
+        # Lines that were received on behalf of a waiting task, which has not taken them yet.
         self._handed: list[LineT | BadLine] | None = None
 
     def __repr__(self) -> str:
@@ -266,7 +266,7 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         return part
 
     def hand_back(self, lines: list[LineT | BadLine], now: float) -> bool:
-        """Leave lines of `receive_batch_nowait` to the task that waits, or let it wait on.
+        """Leave lines of `receive_batch_nowait` to the waiting task, or let it go on waiting.
 
         Args:
             lines: the lines that are not handled yet.

@@ -1,1 +1,1 @@
-"""Many peers: one ordered log, out to every member."""
+"""Fan-out: one ordered log of events, delivered to many peers."""

@@ -1,8 +1,8 @@
-"""One batch of a hub: what is appended to it, and which members differ from all others. No I/O.
+"""One batch of a hub: what is appended to it, and which members get different lines. No I/O.
 
 A batch records what happens in it: publications, what single members are told, who came and who
-left. When it is delivered, it joins its lines once for each format and set of topics, and cuts from
-these what the members get whose lines differ (`encoded.py`).
+left. When it is delivered, it joins its lines once for each format and set of topics. A member that
+gets different lines gets pieces of these (`encoded.py`).
 
 The batch encodes an event when the event is appended, so its size in bytes is known at any time:
 that is what a hub's bound counts. A batch keeps encoded bytes, not events.
@@ -65,7 +65,7 @@ class Batch(Generic[E, B]):
         bytes: how many bytes they are. A published event counts once for each format, and what a
             member is told counts for each member that is told it.
         deltas: the deltas of members that are still here at the end and do not get the whole.
-        departures: the members that left, in that order.
+        departures: the members that left, in the order in which they left.
         topics: what was published, by topic.
     """
 
@@ -96,12 +96,12 @@ class Batch(Generic[E, B]):
         # The next place.
         self._at = 0
         # What members were told, by format and by the event's identity: members that ask the same
-        # question get the same bytes. The entry keeps the event alive, so that no other event can
+        # question get the same bytes. The value keeps the event alive, so that no other event can
         # take over its identity.
         self._told: dict[tuple[Encode[E], int], tuple[E, bytes]] = {}
         self._encoded: dict[tuple[Encode[E], frozenset[Hashable]], EncodedBatch] = {}
         # The same, by all topics of a member. Without this, each of a thousand members who come in
-        # one batch has to find out on which of its topics something was published: 1 µs each.
+        # one batch would look up on which of its topics something was published: 1 µs each.
         self._for_members: dict[tuple[Encode[E], frozenset[Hashable] | None], EncodedBatch] = {}
 
     def publish(
@@ -131,7 +131,7 @@ class Batch(Generic[E, B]):
     def publish_all(
         self, events: list[E], exclude: Iterable[B] = (), *, topic: Hashable = None
     ) -> None:
-        """Add events as if they were added one by one."""
+        """Add events as `publish` would one by one, but as one publication."""
         if len(events) < 2:
             for event in events:
                 self.publish(event, exclude, topic=topic)
@@ -217,7 +217,7 @@ class Batch(Generic[E, B]):
         return encoded
 
     def active(self, topics: Collection[Hashable] | None) -> list[Hashable]:
-        """Return on which of a member's topics something was published, everyone's among them."""
+        """Return which of a member's topics, ``None`` among them, something was published on."""
         published = self.topics
         if topics is None:
             return list(published)
@@ -257,7 +257,7 @@ class Batch(Generic[E, B]):
     ) -> Payload:
         """Return the lines of a member that came to a topic, or left one, within the batch.
 
-        Topic by topic, not cut from what all get: this is rare.
+        This joins the topics anew for the member, which is slow and simple: it is rare.
         """
         published: list[tuple[int, bytes]] = []
         always = [(delta.start, end)]
@@ -316,7 +316,7 @@ class Batch(Generic[E, B]):
     def _encode(self, encode: Encode[E], event: E) -> bytes:
         try:
             lines = encode(event)
-            # Nearly always true, and it spares a call.
+            # Nearly always true, and it spares the call of `check_lines`.
             if type(lines) is bytes and lines.endswith(b"\n"):
                 return lines
             return check_lines(lines)

@@ -44,7 +44,7 @@ async def deliver(batch: Batch[E, Box], membership: Membership[E], on_error: OnE
 
     Cancellation: members that have not been served yet get nothing.
     """
-    # Look everything up before the first checkpoint.
+    # Look everything up before the first checkpoint, at which members may come and go.
     group_of = membership.group_of
     deltas = [
         (box, group_of[box].encode, group_of[box].topics, delta)

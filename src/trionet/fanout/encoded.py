@@ -2,11 +2,11 @@
 
 Nearly all members get the same lines, so these are joined once, as an `EncodedBatch`. A member that
 gets something else has a `Delta`: where it joined, which events leave it out, and what it alone is
-told. The lines that one member writes come in a row, and a row is one gap. So the delta of a member
-that wrote 480 of 500 lines holds one gap, and its payload is two pieces.
+told. Lines that one member writes in a row are one gap. So if a member wrote 480 of 500 lines, all
+in a row, its delta is one gap and its payload two pieces.
 
-A publication has a *place*: how many publications of the batch came before it, on all topics.
-Places are what deltas speak of.
+A publication has a *place*: how many publications of the batch came before it, on all topics. A
+delta says everything in places.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class EncodedBatch:
         lines = numbers[last] - numbers[here] if here < last else 0
         for begin, until, instead in delta.changes:
             at = bisect_left(places, begin, here, last)
-            # No empty pieces: a slice takes as long as a search.
+            # An empty piece would cost a slice, and that takes as long as a search.
             if offsets[here] < offsets[at]:
                 pieces.append(view[offsets[here] : offsets[at]])
             here = at
@@ -145,7 +145,7 @@ class EncodedBatch:
         chunks, self._chunks = self._chunks, []
         self._view = memoryview(self.whole)
         counts = self._counts
-        # Nearly always each event is one line; then `counts` already are the numbers of lines.
+        # Nearly always each event is one line, and then `counts` are line counts already.
         if counts is None or self.lines != sum(counts) or not all(chunks):
             counts = [chunk.count(b"\n") for chunk in chunks]
         self._numbers = list(accumulate(counts, initial=0))
@@ -160,11 +160,11 @@ class Topic(Generic[E]):
 
     Attributes:
         places: where they are.
-        counts: how many events each of them has.
+        counts: how many entries each of them counts as.
         chunks: the lines of each, in each format that somebody who has the topic needs. A format
             that came later lacks the first ones.
         is_uneven: whether some events of a publication have no line in some format, so that
-            `counts` tells nothing about lines.
+            `counts` cannot stand for lines.
     """
 
     __slots__ = ("chunks", "counts", "is_uneven", "places")

@@ -17,7 +17,7 @@ from itertools import chain, islice
 
 import trio
 
-# Lets in at least this many, so that the number can grow again.
+# At least this many are let in, so that the number can grow again after nobody found room.
 _LET_IN_AT_LEAST = 4
 
 # When others have been quicker than the first task in the queue this many times, it is let in
@@ -77,7 +77,7 @@ class _Queue:
 
 
 class Gate:
-    """Tasks that wait for room. It is true while some do."""
+    """Tasks that wait for room. A gate is true while some do."""
 
     __slots__ = ("_long", "_short", "_turn")
 

@@ -1,6 +1,6 @@
 """Format groups: members with one wire format and the same topics, and one count of what they get.
 
-All members of a group get the same lines. So a group shares its payloads, and it shares a count.
+All members of a group get the same lines, so they share the encoded lines and one count of them.
 Members whose lines travel in frames are groups of their own: a payload is wrapped once for all of
 them.
 
@@ -32,18 +32,18 @@ Part: TypeAlias = tuple[bytes, int]
 # runs.
 MEMBERS_AT_ONCE = 256
 
-# Members served between two looks at the clock, and bytes: the kernel copies them in some 0.1 ms,
-# or in 2 where it has to find memory for them first.
+# Members served between two looks at the clock, and bytes sent to them. The kernel copies these
+# bytes in some 0.1 ms, or in 2 ms if it has to find memory for them first.
 _MEMBERS_A_LOOK = 64
 _BYTES_A_LOOK = 1 << 19
 
 # The kernel copies this many bytes in the time that the rest of a send takes: 5 µs.
 _WEIGHS_ONE_MORE = 32768
 
-# What waits is kept in parts of this size, for all slow members to share, and the lines of each are
-# counted once. A queue with a bound of 1 MiB neither copies such a part nor counts its lines again
-# when it drops it. (With 200 members who read nothing while they send 64 KiB bursts, each member's
-# queue copied and counted 512 KiB of a batch for itself, and that took three quarters of the
+# What waits is kept in parts of this size. All slow members share them, and the lines of each part
+# are counted once. A queue with a bound of 1 MiB neither copies such a part nor counts its lines
+# again when it drops it. (Without parts, each queue copied and counted a batch of 512 KiB for
+# itself. With 200 members who sent 64 KiB bursts and read nothing, that took three quarters of the
 # server's time.)
 _PART = 32768
 
@@ -65,13 +65,13 @@ def weight_of(size: int) -> int:
 class SharedCount:
     """Lines and bytes that all members of a group were sent; see `trionet.abc.Count`.
 
-    A delivery is counted when it begins. So the count of a member that it has not reached yet runs
+    A delivery is counted when it begins. So until it reaches a member, that member's count runs
     ahead.
 
-    Two plain integers. Lines and bytes packed into one (``bytes << 40 | lines``) were measured
-    again and lost: a member then costs as many instructions here, and 4 % more in a batch of 20
-    talkers among 100, because each delta packs and unpacks its counts; a single `put` costs 34 %
-    more.
+    There are two plain integers, because packing them into one (``bytes << 40 | lines``) gained
+    nothing and cost something when it was measured. A member of a group took as many instructions
+    as with two. In a batch of 20 talkers among 100 each took 4 % more, because each delta packs and
+    unpacks its counts. A single `put` took 34 % more.
     """
 
     __slots__ = ("bytes", "lines")
@@ -87,7 +87,7 @@ class FormatGroup(Generic[E]):
     Args:
         encode: the format.
         topics: the topics; ``None``: all that there are.
-        framing: how lines stand in what the members are sent; default ``None``: as they are.
+        framing: how the lines are framed for the members; default ``None``: not at all.
     """
 
     __slots__ = ("_count", "_direct", "_others", "_snapshot", "encode", "framing", "topics")
@@ -104,8 +104,8 @@ class FormatGroup(Generic[E]):
         self._count = SharedCount()
         self._direct: dict[DirectBox, None] = {}
         self._others: dict[Box, None] = {}
-        # Both as lists, made when a delivery needs them and good until a member joins or leaves. A
-        # list that a delivery goes through never changes.
+        # Both as lists, made when a delivery needs them and made anew after a member joins or
+        # leaves. So the lists of a running delivery never change.
         self._snapshot: tuple[list[DirectBox], list[Box]] | None = None
 
     def __bool__(self) -> bool:
@@ -204,7 +204,7 @@ def put_to_all(
 ) -> None:
     """Do what `trionet.Outbox.put` does, for many outboxes in one loop. Never a checkpoint.
 
-    One more call for each of a thousand members would be felt.
+    A call of `put` for each of a thousand members would be felt.
 
     Args:
         boxes: members of one group, whose shared count already includes the lines.
@@ -214,7 +214,7 @@ def put_to_all(
         on_error: called with a box that raised, and with the error.
         parts: the same lines in the parts that slow members keep, if somebody has cut them
             already; otherwise empty, and filled for the next call when the first member needs them.
-        framing: how lines stand in the data; ``None``: as they are.
+        framing: how the lines are framed in the data; ``None``: not at all.
     """
     size = len(data)
     for box in boxes:

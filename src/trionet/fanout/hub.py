@@ -49,8 +49,8 @@ E = TypeVar("E")
 class Hub(BatchLog[E]):
     """One log of events, and the members that it is delivered to.
 
-    Every member sees one common sequence, without the events that exclude it or are on topics that
-    it does not have, and with the events that it alone is told in their places.
+    Every member sees one common sequence: without the events that exclude it, without those on
+    topics that it does not have, and with what it alone is told, in its place.
 
     Members are boxes: anything with ``put``, such as a connection's outbox. A hub neither opens nor
     closes them.
@@ -108,7 +108,7 @@ class Hub(BatchLog[E]):
                 A function that raises, or returns anything but lines with their ends, loses that
                 event for its members.
             topics: the topics that it has from the beginning; default none. ``None``: all topics,
-                now and later. Whatever is published without a topic, it gets in any case.
+                now and later. What is published without a topic goes to every member.
 
         Raises:
             TypeError: `box` has no ordinary ``put``, `encode` is not an ordinary function, or

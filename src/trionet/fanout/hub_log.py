@@ -1,4 +1,4 @@
-"""A hub's log: what was appended and is not delivered yet, in its order, and how long it may be.
+"""A hub's log: the entries not delivered yet, in order, and how long it may become.
 
 - The log goes through one memory channel, a batch at a time. A *batch* is all that is appended
   until the hub's task takes it: the first entry puts it into the channel, and it grows there.
@@ -30,8 +30,8 @@ from trionet.user_faults import FaultLog, Kind
 
 E = TypeVar("E")
 
-# Entries that may be pending before readers wait. Large batches are cheap for each line, but the
-# first line of a batch waits for its last: 1,024 lines take some 5 ms.
+# Entries that may be pending before readers wait. A large batch costs less per line, but its first
+# line waits for its last: 1,024 lines take some 5 ms.
 HIGH_WATER = 1024
 
 # Bytes that may be pending before readers wait: 1,024 lines of 512 bytes. Half as many cost a
@@ -78,11 +78,11 @@ class BatchLog(Generic[E]):
         # Entries and bytes of the batch that is being delivered.
         self._delivering = 0
         self._delivering_bytes = 0
-        # When the batch that entries are added to began, and the one that is being delivered. One
-        # time for each batch is enough: its first line waits longest, for all lines and members of
-        # the batch. So no line waits longer than this says, and all lines share the cost of reading
-        # the clock: 0.4 µs a batch with both histograms, 1,300 instructions. A batch to two members
-        # takes 227,000 of them besides those of the kernel, and one to a hundred more.
+        # When the batch that entries are added to began, and when the one that is being delivered
+        # did. One time for each batch is enough: its first line waits longest, so no line waits
+        # longer than this says. And all its lines share one look at the clock. With both histograms
+        # that is 0.4 µs a batch, or 1,300 instructions; a batch to two members takes 227,000, not
+        # counting the kernel's.
         self._began = self._delivering_since = 0.0
         self._batches, self._latency = Histogram(_ENTRIES), Histogram(_SECONDS)
         # Tasks that wait for room.
@@ -149,7 +149,7 @@ class BatchLog(Generic[E]):
         before the next line.
 
         Args:
-            entries: about how many entries the task will append; by default many. Tasks with up to
+            entries: about how many entries the task will append; default 1,024. Tasks with up to
                 16 entries wait in one queue and tasks with more in another. The queues take turns,
                 each in order of arrival. So a line that somebody types does not wait for the bursts
                 of others.
@@ -215,9 +215,10 @@ class BatchLog(Generic[E]):
             while True:
                 batch = await self._log_receive.receive()
                 # Two rounds of the scheduler let other tasks append to this batch, the second only
-                # if the first brought something. Fewer and larger batches are cheaper: the first
-                # round is a quarter more lines a second in a busy room; the second is a tenth less
-                # CPU among 1,000 members, and up to 5 % among 100. A third gained nothing.
+                # if the first brought something. Fewer and larger batches are cheaper. The first
+                # round gains a quarter more lines a second in a busy room. The second saves a tenth
+                # of the CPU time among 1,000 members, and up to 5 % among 100. A third gained
+                # nothing.
                 for _ in range(2):
                     size = batch.size
                     await trio.lowlevel.checkpoint()

@@ -1,7 +1,7 @@
 """Who is a member of a hub, and in which format group. No I/O.
 
 An event goes to all members, or to those that have its *topic*: a chat's room, a symbol of a
-ticker. A topic costs no task, and what it costs depends on the members that have it: members with
+ticker. A topic needs no task, and its cost grows only with the members that have it: members with
 the same format and topics are one group, and a batch looks only at the groups that it reaches.
 """
 
@@ -113,7 +113,7 @@ class Membership(Generic[E]):
         """Return the group with this format, topics and framing; make it if there is none."""
         group = self._groups.get((encode, topics, framing))
         if group is None:
-            # For each group, not for each member.
+            # Checked when a group is made: its later members bring the same arguments.
             check_encode(encode)
             if topics and None in topics:
                 check_topic("a topic", None)
@@ -140,7 +140,10 @@ class Membership(Generic[E]):
 
 
 def _framing_of(box: Box) -> Framing | None:
-    """Return how lines must stand in what a group sends past a box's `put`; any other wraps."""
+    """Return the framing that a group must use where it bypasses a box's `put`.
+
+    A box with a `put` that cannot be bypassed wraps its lines itself.
+    """
     return getattr(box, "framing", None) if is_direct(box) else None
 
 

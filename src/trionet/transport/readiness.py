@@ -42,7 +42,7 @@ T = TypeVar("T")
 _EVENTS_AT_ONCE = 1024
 
 # How many connections are served without their tasks between two checkpoints, and for how many
-# seconds at most: all other tasks wait that long. The hub takes as long between two of its own.
+# seconds at most: all other tasks wait that long. The hub allows itself as many seconds.
 _CALLS_AT_ONCE = 64
 _SECONDS_AT_ONCE = 0.002
 
@@ -55,9 +55,9 @@ _INPUT_ALONE = getattr(select, "EPOLLIN", 0)
 class _Woken(outcome.Outcome[None]):
     """The value sent into a task that is woken: ``None``.
 
-    Trio makes an ``outcome.Value(None)`` for each waking, because that can be used only once. This
-    one serves all of them, which spares a request 18 % of the instructions from the packet to the
-    handler (28,600 instead of 34,800).
+    An ``outcome.Value(None)`` can be used only once, so Trio makes one for each waking. This one
+    object serves all wakings, which spares a request 18 % of the instructions from the packet to
+    the handler (28,600 instead of 34,800).
     """
 
     __slots__ = ()
@@ -145,14 +145,14 @@ class Input:
         """
         self.call_off(error)
         self._owner.forget(self.fd)
-        # It holds this object: a cycle.
+        # The trap holds this object, and would be a cycle for the garbage collector.
         self._trap = None
 
 
 def _trap(abort: Callable[[object], trio.lowlevel.Abort]) -> object:
-    """Return what ``trio.lowlevel.wait_task_rescheduled(abort)`` tells Trio's scheduler.
+    """Return what ``trio.lowlevel.wait_task_rescheduled(abort)`` yields to Trio's scheduler.
 
-    It is the same for each wait of a socket, so it is made once and each wait hands it out again.
+    It is the same for each wait on a socket, so it is made once and yielded again by each wait.
     """
     waiting = trio.lowlevel.wait_task_rescheduled(abort)  # noqa: ASYNC105
     told = waiting.send(None)
@@ -191,7 +191,7 @@ class Readiness:
     def forget(self, fd: int) -> None:
         """Stop watching a socket; called by `Input.discard`."""
         del self._inputs[fd]
-        # Closing the socket would do, but not if another process or descriptor has it too.
+        # A close would unregister it too, but not while another process or descriptor shares it.
         if not self._epoll.closed:
             self._epoll.unregister(fd)
 
@@ -212,11 +212,15 @@ class Readiness:
             self._epoll.close()
 
     def _wake(self) -> tuple[int, list[Input]]:
-        """Wake the tasks whose input has come; return how many, and the inputs to serve without."""
+        """Wake the tasks whose input has come.
+
+        Returns:
+            How many tasks were woken, and the inputs to serve without waking their tasks.
+        """
         inputs, reschedule = self._inputs, trio.lowlevel.reschedule
         served: list[Input] = []
         woken = 0
-        # There is no checkpoint, so nothing is closed meanwhile and each number keeps its socket.
+        # There is no checkpoint here, so no socket is closed and each descriptor keeps its meaning.
         for fd, what in self._epoll.poll(0, _EVENTS_AT_ONCE):
             input_ = inputs[fd]
             task = input_.task
@@ -238,17 +242,17 @@ class Readiness:
 
         Args:
             served: the inputs.
-            woken: how many tasks were woken, and wait for the end of this.
+            woken: how many tasks `_wake` has woken. They run at the next checkpoint.
 
         Returns:
-            How many tasks wait for the end of this now.
+            How many tasks that `_wake` has woken have not run yet.
         """
         calls, until = 0, perf_counter() + _SECONDS_AT_ONCE
         while served:
             done = 0
             if self._rounds is not None:
                 self._rounds.begin(len(served), flushes=True)
-            # For all calls: each look at Trio's clock would be 1 % of a request's instructions.
+            # Once for all calls: a look at Trio's clock for each takes 1 % of its instructions.
             now = trio.current_time()
             try:
                 for input_ in served[: _CALLS_AT_ONCE - calls]:

@@ -1,13 +1,13 @@
-"""A connection to Redis of its own, outside of any pool.
+"""One connection to Redis, outside any pool and without retries.
 
-A link sends some commands in one write, and is closed at the first failure: what was sent then may
-be done. A client's retries would write an entry twice, and a pool would have to be told of each
-blocking read that is cancelled.
+A link sends some commands in one write, and is closed at the first failure. Redis may have carried
+out what was sent by then, so a link sends nothing twice: a client library's retries could write an
+entry twice. A pool would have to be told of each blocking read that is cancelled.
 
-hiredis reads the answers, and the task that asks sends and receives by itself. A connection of
-coredis has two tasks and a queue more. With it a lone message to a hundred members took a node
-2.6 ms of CPU time instead of 2.2, and two nodes 4.1 instead of 2.6; and with the 579 modules of
-coredis a node had 75 MB after its start instead of 50.
+hiredis parses the answers, and the task that asks does its own sending and receiving. A connection
+of coredis adds two tasks and a queue. With it, a lone message to a hundred members took a node
+2.6 ms of CPU time instead of 2.2, and two nodes 4.1 ms instead of 2.6. Its 579 modules took a node
+from 50 MB after the start to 75.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Link(Protocol):
         Args:
             commands: the commands.
             seconds: how long they may take in all.
-            opens: whether a connection may be opened for them; default ``True``. The next one may
-                lead to a Redis that has started anew.
+            opens: whether a connection may be opened for them; default ``True``. A new one may
+                reach a Redis that has restarted since.
 
         Raises:
             LinkLost: there is no answer. Whether anything was done is not known.
@@ -98,7 +98,7 @@ class RedisLink:
         except ImportError:
             raise RedisError("Redis needs the package hiredis: install trionet[redis]") from None
         self._server = server
-        # Its stub wants a tuple of one.
+        # `Any`, because hiredis's type stub accepts only a tuple of one item.
         self._pack: Any = hiredis.pack_command
         self._make_parser = partial(
             hiredis.Reader, protocolError=LinkLost, replyError=ErrorAnswer, notEnoughData=_NOTHING

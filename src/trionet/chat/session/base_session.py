@@ -1,4 +1,4 @@
-"""How one peer is answered, and what its requests cost. The same for every wire format."""
+"""How one peer is answered, and what its requests cost it. The same for every wire format."""
 
 from __future__ import annotations
 
@@ -120,6 +120,6 @@ class Answering:
             self._charge_for_more(1 + text.count("\n"))
 
     def _charge_for_more(self, count: int) -> None:
-        """Charge a request that counts as `count` of them: the line has paid for one already."""
+        """Charge a request that counts as `count` requests; the line has paid for one already."""
         if count > 1:
             self._charge(count - 1)

@@ -15,7 +15,7 @@ class Believed:
     """Whom the members here believe to be in each room, by name.
 
     Attributes:
-        until: when what is different is told, on the clock of the state.
+        until: when the differences are told, on the state's clock.
     """
 
     def __init__(self, state: State, until: int) -> None:
@@ -48,7 +48,7 @@ class Believed:
         here.add(event.to)
 
     def differences(self, state: State) -> Iterator[events.Left | events.Joined]:
-        """Yield what is different from a state. These events have no numbers of their own."""
+        """Yield how a state differs from this. These events have no numbers of their own."""
         for key in {**self._rooms, **state.rooms}:
             room = state.rooms.get(key)
             there = (

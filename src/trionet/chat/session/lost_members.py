@@ -1,13 +1,13 @@
 """Members that a shared log has lost although their connections are open here. Pure.
 
 A machine that was cut off from the log for too long counts as dead: its members have left, or are
-held. And a log can lose its newest part, with whoever logged in last. Then the sessions here are
-*away*: they stay subscribed to their rooms, hear everything, and come in again under the same
+held. And a log can lose its newest part, and with it whoever logged in last. Then the sessions here
+are *away*: they stay subscribed to their rooms, hear everything, and come in again under the same
 connection.
 
 After the log has lost a part, members of other machines come in again too. Nobody is told of that:
-for some seconds those whom members here believe to be present neither join nor leave. What is
-still different after that is told.
+for some seconds, those whom members here believe to be present count as present. What still differs
+after that is told.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Away:
         self._sessions: dict[ConnectionId, tuple[Local, LogIn, int]] = {}
         # Those whose logins are in what happens now, by their new numbers.
         self._back: dict[int, Local] = {}
-        # The connections of those who were lost, by former number.
+        # The connections of those who were lost, by their former numbers.
         self._lost: dict[int, ConnectionId] = {}
         self._believed: Believed | None = None
         # The connections of those who have left for good, the newest last, and why.
@@ -72,7 +72,7 @@ class Away:
         # ``None``: everything was known.
         self._highest: int | None = None
         self._known: dict[str, int] = {}
-        # How far above that the numbers go on.
+        # How far above `_highest` the numbers go on.
         self._lift = 0
 
     def __bool__(self) -> bool:
@@ -88,7 +88,7 @@ class Away:
                 self._places[member] = place
 
     def forget_place(self, member: int) -> None:
-        """Note that a session has its member no longer."""
+        """Note that a session no longer has its member."""
         self._places.pop(member, None)
 
     def look_at(self, happened: Iterable[StateEvent]) -> None:
@@ -111,12 +111,12 @@ class Away:
             self._board.hub.publish(event, topic=event.room, exclude=own)
 
     def has_left(self, event: events.Left, session: Local | None) -> bool:
-        """Tell a room who has left, if that is not told as usual; return whether it is not."""
+        """Deal with a leaving that is not told as usual; return whether this was one."""
         if self._believed is not None and not self._believed.leaves(event):
             return True
         if session is None or event.reason != "lost" or not self._board.log.is_shared:
             return False
-        # Its connection stands, so it is not told that it has left.
+        # Its connection is still open, so the member itself is not told that it has left.
         self._rooms.setdefault(event.member, []).append(event.room)
         self._board.hub.publish(event, topic=event.room, exclude=session.box)
         return True
@@ -236,10 +236,10 @@ class Away:
 
         Args:
             state: the state from now on.
-            until: when what is different is told, on its clock; ``None``: at once, and members are
-                told what they missed.
+            until: when the differences are told, on the state's clock; ``None``: at once, and
+                members are told what they missed.
             was_behind: whether others may have been told what cannot be had any more.
-            lift: how far above the highest number that a machine has told the numbers go on.
+            lift: how far the numbers to come are above the highest that any machine has told.
         """
         board = self._board
         former, board.state = board.state, state
@@ -263,11 +263,12 @@ class Away:
             if connection is not None:
                 known.add(connection)
         for connection in self._sessions.keys() & by_connection.keys():
-            # It has come in again where this machine has not looked.
+            # It has come in again in a part of the log that this machine has not read.
             self._come_in(connection, by_connection[connection])
         known |= self._sessions.keys()
         for connection in board._arriving.keys() & by_connection.keys():  # noqa: SLF001
-            # It has become a member where this machine has not looked. It may come again.
+            # It has become a member in a part of the log that this machine has not read. The peer
+            # may connect again.
             session, _ = board._arriving.pop(connection)  # noqa: SLF001
             session.answer(Closing("server is closing"))
             session.taken_over()
@@ -300,7 +301,7 @@ class Away:
         self._highest, self._lift = state.highest + lift, lift
 
     def renumbered(self, highest: int) -> None:
-        """Note that numbers go on behind what another machine has told."""
+        """Note that numbers go on after the highest that another machine has told."""
         if self._highest is None or highest <= self._highest:
             return
         self._highest = highest

@@ -1,4 +1,15 @@
-"""One peer's way through the chat: it logs in, talks and leaves. The same for every wire format."""
+"""One peer's way through the chat: it logs in, talks and leaves. The same for every wire format.
+
+The plan:
+
+- The wire format turns each line into a request. A request that changes something becomes an
+  operation, which the switchboard appends to the log. Most others are answered at once.
+- `Session.receive` never waits. What has to wait becomes an *errand*, which the server carries out
+  before it hands in the next line: a question about the past, a password after wrong tries, or a
+  request that must see earlier operations come back.
+- Only with a shared log do operations take time to come back. Until then a session is *behind*. It
+  may still say things, unless an earlier operation changes where they go.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +84,8 @@ class Session(Answering):
         encode_notice: used in place of `wire`'s own function, by a server that guards it; default
             ``None``.
         on_taken_over: called when another connection has taken the member over. `ended` is true
-            then, and the peer may never close this connection by itself. Default: nothing is.
+            then, and the peer may never close this connection by itself. Default: nothing is
+            called.
 
     Attributes:
         box: where the peer's lines go.
@@ -85,8 +97,9 @@ class Session(Answering):
         errand: what must be carried out before the next line is handed in; ``None``: nothing.
         member: the member's number; ``None``: the peer is not, or no longer, a member.
         tokens: the SHA-256 of the tokens that prove what it has said.
-        former: that of a token that the peer has brought, but that is no member's any more.
-        ticket: that of its last operation; 0: it has none that may still come back.
+        former: the SHA-256 of a token that the peer has brought and that no longer belongs to any
+            member.
+        ticket: the ticket of its last operation; 0: it has none that may still come back.
         is_away: whether the log has lost its member, which is coming in again.
         is_resumed: whether its login has resumed a member.
         admission: what the peer must show to become a member; ``None``: nothing. A server sets it
@@ -127,10 +140,10 @@ class Session(Answering):
         self.ticket = 0
         self.is_away = False
         self.is_resumed = False
-        # Until the operations with this ticket have come back, no request is understood: they
-        # change what it means. 0: there are none.
+        # The ticket of the last operation that changes what requests mean: until it has come back,
+        # none can be carried out. 0: there is none.
         self._barrier = 0
-        # Whoever may become a member once it knows the password, which it was asked for.
+        # The login of a peer that was asked for the password, which its next line must be.
         self._asked: LogIn | None = None
         self._on_taken_over = on_taken_over
         self._connection: ConnectionId | None = None
@@ -165,7 +178,7 @@ class Session(Answering):
                 self._request_as_stranger(self.wire.decode_login(line))
                 return
             request = self.wire.decode(line)
-            # Nearly every line is a message, and a `match` costs as much as all else that it takes.
+            # Nearly every line is a message, and a `match` would double what one costs here.
             if request is not None and self.ticket and self._must_come_later(request):
                 self.errand = partial(self._request_later, request)
             elif type(request) is Say:
@@ -262,7 +275,7 @@ class Session(Answering):
     async def settle(self) -> None:
         """Wait until all that it has asked for has come back; with a local log, not at all.
 
-        Cancellation: it is not taken back.
+        Cancellation: what it has asked for still happens.
         """
         while self._is_behind():
             await self._board.log.wait(self.ticket)
@@ -300,8 +313,8 @@ class Session(Answering):
     def _must_come_later(self, request: Request) -> bool:
         """Tell whether a request must wait until earlier operations have come back.
 
-        What only says something need not, unless they change where that goes. Everything else is
-        answered, or depends on what others see.
+        A request that only says something need not, unless they change where it goes. Every other
+        request has an answer, or depends on what others see.
         """
         if not self._is_behind():
             self.ticket = 0
@@ -369,7 +382,7 @@ class Session(Answering):
                 self._asked = request
                 self.answer(_PASSWORD_ASKED)
         elif not request.password:
-            # An empty one is nobody's guess, but a box that was left empty.
+            # An empty password is no guess: somebody left the field empty.
             self.reject(MISSING, "bad-password", request.id, is_login=True)
         else:
             self._try_password(admission, request, request.password)

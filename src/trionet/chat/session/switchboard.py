@@ -40,10 +40,10 @@ class Switchboard:
         hub: where everything that happens is published.
         state: what there is to begin with; default: nothing.
         clock: returns the time, in milliseconds since 1970, UTC; default: always 0.
-        on_empty: called when the last member has left; default: nothing is.
-        on_deadline: called when `next_deadline` has changed; default: nothing is.
+        on_empty: called when the last member has left; default: nothing is called.
+        on_deadline: called when `next_deadline` has changed; default: nothing is called.
         on_parted: called with a member that is held or gone, and whether it is held; default:
-            nothing is.
+            nothing is called.
         draw_token: returns a new token for a member; default: an empty one.
         history: what keeps what happens in rooms; default ``None``: nothing does.
         log: where operations go; default ``None``: a `LocalLog`. Whoever makes another one calls
@@ -54,8 +54,8 @@ class Switchboard:
 
     Attributes:
         state: the state. Only entries of the log change it.
-        clock: the clock that it was given.
-        draw_token: what it was given.
+        clock: as given.
+        draw_token: as given.
         history: what keeps what happens; ``None``: nothing does.
         log: where operations go.
         away: sessions whose members the log has lost; see `lost_members.py`.
@@ -107,14 +107,16 @@ class Switchboard:
         self._on_parted = on_parted
         self._deadline = self.state.next_deadline()
         self._connections = 0
-        # The sessions that are logging in with what they bring, and those of members.
+        # The sessions that are logging in, with what they bring.
         self._arriving: dict[ConnectionId, tuple[Local, Arrival]] = {}
-        # Whoever logs in joins its rooms first: the number of its joining in each.
+        # A login's `Joined` events come before its `LoggedIn`. Until that comes, the number of the
+        # joining in each room is kept here.
         self._joined_first: dict[str, int] = {}
+        # The sessions of members on this machine, by the member's number.
         self._local: dict[int, Local] = {}
         # The last one, kept because whoever makes a mistake often repeats it.
         self._mistaken = Mistaken("")
-        # Events that go to a room unchanged have no entry here.
+        # Every kind of event has an entry: `show` looks each one up.
         self._ways: dict[type, Callable[[Any], None]] = {
             events.Said: self._said,
             events.Acted: self._acted,
@@ -208,7 +210,7 @@ class Switchboard:
     def mistaken(self, reason: str, code: str, id_: RequestId) -> Mistaken:
         """Return an answer to a mistake, with this `reason` and `code`, to the request `id_`.
 
-        It is the same object as the last, if that was the same.
+        If it equals the last one, it is the same object, which a hub encodes once for many.
         """
         mistaken = Mistaken(reason, code, id_)
         if mistaken != self._mistaken:
@@ -305,7 +307,7 @@ class Switchboard:
         if self.away:
             self.away.publish_joined(event)
         else:
-            # The others first: whoever comes gets no `Joined` of its own.
+            # Before the subscription, so that the newcomer gets no `Joined` of its own.
             self.hub.publish(event, topic=event.room)
         session = self._local.get(event.member)
         if session is not None:
@@ -379,7 +381,7 @@ class Switchboard:
     def _logged_out(self, event: events.LoggedOut) -> None:
         session = self._local.pop(event.member, None)
         if session is not None:
-            # It has not logged out, so the log has lost it.
+            # `log_out` would have removed the session, so the log has lost the member.
             self.away.lost(event.member, session)
         else:
             self.ignoring.forget_member(event.member)

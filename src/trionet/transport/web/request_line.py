@@ -15,8 +15,8 @@ from trionet.lines import Line
 
 # RFC 9112, section 3: method SP request-target SP HTTP-version.
 _HTTP_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/")
-# The same for a line that was cut short, by the limit or by what a `BadLine` keeps. Here only the
-# forms of a target that browsers send count.
+# The same for a line that was cut short, by the limit or by what a `BadLine` keeps. It may lack the
+# version, so the target must have a form that browsers send.
 _HTTP_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/|\*|https?:)")
 
 
