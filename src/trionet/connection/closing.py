@@ -237,7 +237,7 @@ class _Lingering:
         """End the sending, or discard some input, and look at what has arrived."""
         if self._left:
             # The inner scope ends each wait: the kernel does not tell when something has arrived.
-            self._set_deadline(math.inf)
+            self._scope.deadline = math.inf
             until = min(self._due, trio.current_time() + self._interval)
             with trio.CancelScope(deadline=until) as scope:
                 await self._advance(stream)
@@ -248,17 +248,12 @@ class _Lingering:
         else:
             # Most closes come here, so this step has no scope of its own: with one, a member who
             # joins and leaves took 3 % more bytecodes.
-            self._set_deadline(self._due)
+            self._scope.deadline = self._due
             await self._advance(stream)
         if self._left and not self._is_over:
             before, self._left = self._left, unarrived_of(self._stream) or 0
             if self._left < before:
                 self._due = self._due_from(trio.current_time())
-
-    def _set_deadline(self, deadline: float) -> None:
-        # Trio's setter takes its time even if the deadline stays the same.
-        if self._scope.deadline != deadline:
-            self._scope.deadline = deadline
 
     async def _advance(self, stream: trio.abc.HalfCloseableStream) -> None:
         """End the sending, or discard some input, or wait until the scope ends."""
