@@ -10,6 +10,7 @@ What belongs to a connection, such as whom it ignores (`ignoring.py`), is never 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from trionet.abc import Box
@@ -232,6 +233,34 @@ class Switchboard:
         if not self.is_closing:
             self.is_closing = True
             self.hub.publish(Closing())
+
+    # -- what `away` needs to know and to change
+
+    def session_of(self, member: int) -> Local | None:
+        """Return the session that has a `member`; ``None``: no session here has it."""
+        return self._local.get(member)
+
+    def members_by_connection(self) -> dict[ConnectionId, int]:
+        """Return the members that have sessions here, by their connections."""
+        return {
+            session.connection: member
+            for member, session in self._local.items()
+            if session.connection is not None
+        }
+
+    def give_member(self, member: int, session: Local) -> None:
+        """Give a `session` a `member`, with the number that the log knows it by now."""
+        self._local[member] = session
+
+    def take_sessions(self) -> dict[int, Local]:
+        """Take all members from their sessions, and return the sessions by these members."""
+        taken = dict(self._local)
+        self._local.clear()
+        return taken
+
+    def take_arriving(self, connections: AbstractSet[ConnectionId]) -> list[Local]:
+        """Return the sessions that are logging in under these `connections`, and forget them."""
+        return [self._arriving.pop(one)[0] for one in self._arriving.keys() & connections]
 
     # -- what came of the operations
 
