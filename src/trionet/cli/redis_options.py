@@ -193,7 +193,7 @@ def redis_options(
 
 
 def _has_password(url: str) -> bool:
-    """Tell whether a text has what may be a password, even if it is no URL."""
+    """Tell whether a text has what may be a password, even if it is not a URL."""
     user, at, _ = url.partition("://")[2].rpartition("@")
     return bool(at) and ":" in user
 

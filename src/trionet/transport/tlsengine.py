@@ -184,10 +184,10 @@ class TLSEngine:
 
 
 def check_context(context: object) -> None:
-    """Refuse what is no ``ssl.SSLContext``, such as the path of a certificate.
+    """Refuse what is not an ``ssl.SSLContext``, such as the path of a certificate.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not one.
     """
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(

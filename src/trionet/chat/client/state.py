@@ -289,7 +289,7 @@ class ClientState:
             self._asks[ask.id] = ask
 
     def _settle_doubts(self) -> None:
-        """Decide what becomes of what was sent and not answered: see `requests`."""
+        """Decide what becomes of what was sent and not answered; see `unanswered_requests`."""
         if not self.is_live:
             return
         to_look_up: dict[str, list[Ask]] = {}

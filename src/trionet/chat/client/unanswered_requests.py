@@ -1,8 +1,8 @@
 """What a chat's client has asked for, until it is answered. Pure.
 
 The server answers in order. After a lost connection the requests that nobody has answered are sent
-again, and nothing may be said twice because of that. `Doubt` says of each request how it is found
-out whether it was carried out:
+again, and nothing may be said twice because of that. So the client first finds out whether a
+request was carried out:
 
 - The server itself knows what it has said for a member that it holds: it repeats the receipt.
 - Other events of one's own come in the replay, which has everything that was not seen, unless a

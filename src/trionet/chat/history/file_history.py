@@ -34,7 +34,7 @@ async def open_history(
     tell: Callable[[str], object] = lambda _: None,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> AsyncIterator[FileHistory]:
-    """Keep a history in a file while the block message_runs.
+    """Keep a history in a file while the block runs.
 
     Args:
         file: the file; it is made if it does not exist.

@@ -91,7 +91,7 @@ class State(Contents):
         An entry that was applied before changes nothing.
 
         Raises:
-            TypeError: it is not an entry, or one of its operations is none.
+            TypeError: it is not an entry, or one of its operations is not an operation.
         """
         if type(entry) is not Entry:
             check_kind("entry", entry, Entry, hint='Entry("local", 1, time, [...])')
