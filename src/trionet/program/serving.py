@@ -200,7 +200,7 @@ async def _watch_hangups(
                 while not has_hung_up():  # noqa: ASYNC110
                     await trio.sleep(_LOOK_SECONDS)
         if has_hung_up():
-            _log("closing", "the terminal has hung up: closing")
+            _log("closing", "closing: the terminal has hung up")
             ending.take(signal.SIGTERM)
             return
 

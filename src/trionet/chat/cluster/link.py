@@ -96,7 +96,9 @@ class RedisLink:
         try:
             import hiredis
         except ImportError:
-            raise RedisError("Redis needs the package hiredis: install trionet[redis]") from None
+            raise RedisError(
+                "Redis needs the extra `redis`: pip install 'trionet[redis]'"
+            ) from None
         self._server = server
         # `Any`, because hiredis's type stub accepts only a tuple of one item.
         self._pack: Any = hiredis.pack_command
