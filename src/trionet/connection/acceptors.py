@@ -32,7 +32,7 @@ from trionet.user_faults import FaultLog
 _ACCEPTS_AT_ONCE = 256
 
 # At a drain, at most this many connections in the queue of each listener are answered (as many as
-# it holds by default), and all of them within so many seconds (enough for that many). Without a
+# it holds by default), and all of them within this many seconds (enough for them). Without a
 # bound, newcomers that never cease would keep the server from ending: one that accepts as fast as
 # it can never sees the queue empty.
 _TURNED_AWAY_AT_ONCE = DEFAULT_BACKLOG

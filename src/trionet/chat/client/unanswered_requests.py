@@ -121,7 +121,7 @@ class Ask:
         return self.type in _CAUSED
 
     def is_done_by(self, event: ChatEvent) -> bool:
-        """Tell whether an event of its room may be what came of it."""
+        """Tell whether an event of its room may be its outcome."""
         kind = _CAUSED[self.type]
         if not isinstance(event, kind) or event.number <= self.since or event.name != self.name:
             return False
@@ -226,7 +226,7 @@ class Lookup:
 
         Args:
             event: from the history.
-            others: the rooms and numbers of what is known to have come of other requests.
+            others: the rooms and numbers of what is known to be the outcome of other requests.
             named_for: the token of which the history names each message's request (J116);
                 ``None``: of none.
         """

@@ -35,7 +35,7 @@ _BLOCK = 1000
 # For how long entries are applied until others may run, in seconds.
 _STRETCH = 0.005
 
-# A node that has not read for so long, in seconds, may have missed what others no longer repeat.
+# A node that has not read for this many seconds may have missed what others no longer repeat.
 _BEHIND = SAFE_AFTER - 2.0
 
 
@@ -45,7 +45,7 @@ class Reader:
     Args:
         standing: how the node stands.
         open_link: makes a connection.
-        telling: tells what comes of it.
+        telling: tells the events that follow.
         upkeep: looks after the snapshot.
         clock: returns the time, in milliseconds since 1970, UTC.
         on_news: called after each stretch of entries.
@@ -146,7 +146,7 @@ class Reader:
         self._on_news()
 
     def _next(self, position: str, data: bytes) -> None:
-        """Apply an entry, and tell what came of it."""
+        """Apply an entry, and tell the events that follow."""
         self._telling.begin_entry()
         self._note(self._standing.replica.apply(position, data, self._telling.tell), position)
 

@@ -34,11 +34,11 @@ class Telling:
         self._telling.clear()
 
     def is_new(self, life: int, seq: int) -> bool:
-        """Tell whether what came of an entry of a life was never told here."""
+        """Tell whether the events of an entry of a life were never told here."""
         return seq > self.shown.get(life, -1)
 
     def tell(self, part: Part) -> None:
-        """Tell what came of a part of an entry, unless it was told before."""
+        """Tell the events of a part of an entry, unless they were told before."""
         if part.seq != EXPIRY:
             # An entry may have several parts of its own; all are new, or none is.
             key = part.life, part.seq

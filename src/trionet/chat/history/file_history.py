@@ -131,7 +131,7 @@ class FileHistory(FiledHistory):
         self._unwritten.lose(room, after, before)
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
-        """Return all events behind a number; ``None``: some are not in memory.
+        """Return all events after a number; ``None``: some are not in memory.
 
         Never a checkpoint.
         """
@@ -146,7 +146,7 @@ class FileHistory(FiledHistory):
         ]
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
-        """Return what was lost behind a number, oldest first. Never a checkpoint."""
+        """Return what was lost after a number, oldest first. Never a checkpoint."""
         return self._unwritten.gaps(room, after)
 
     def backlog(self) -> Backlog:

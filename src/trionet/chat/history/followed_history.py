@@ -86,7 +86,7 @@ class FollowedHistory(FiledHistory):
         self._note_last(room, max(before - 1, self._lasts.get(room, 0)))
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
-        """Return all events behind a number; ``None``: some are not in memory.
+        """Return all events after a number; ``None``: some are not in memory.
 
         Never a checkpoint.
         """

@@ -127,7 +127,7 @@ class History(Protocol):
         """Return one message; ``None``: no message has this number, or it was removed."""
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
-        """Return all events behind a number, from memory. Never a checkpoint.
+        """Return all events after a number, from memory. Never a checkpoint.
 
         ``None``: some of them are not in memory. Ask `page`.
         """
@@ -136,7 +136,7 @@ class History(Protocol):
         """Return the number of a room's last event; ``None``: nothing of it is kept."""
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
-        """Return what was lost behind a number, oldest first. Never a checkpoint.
+        """Return what was lost after a number, oldest first. Never a checkpoint.
 
         Each is a pair of numbers; the events between them were told but could not be kept.
         """

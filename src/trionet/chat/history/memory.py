@@ -108,7 +108,7 @@ class MemoryHistory:
         return message_runs.found(here[0]) if here else None
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
-        """Return all events behind a number; ``None``: some have gone. Never a checkpoint."""
+        """Return all events after a number; ``None``: some have gone. Never a checkpoint."""
         floor = self.ring.floor(room)
         if floor is None or after < floor:
             return None
@@ -119,7 +119,7 @@ class MemoryHistory:
         return self.ring.last(room)
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
-        """Return what was lost behind a number: whatever the ring does not reach."""
+        """Return what was lost after a number: whatever the ring does not reach."""
         floor = self.ring.floor(room)
         return [] if floor is None or after >= floor else [(after, floor + 1)]
 

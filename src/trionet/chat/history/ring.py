@@ -228,7 +228,7 @@ class Ring:
             room.count -= 1
 
     def _drop_numbers(self, room: _Room, excess: int) -> None:
-        """Hide so many of the oldest texts, and drop the events that have none left.
+        """Hide `excess` of the oldest texts, and drop the events that have none left.
 
         The texts of a run that are hidden stay until all are: cutting a run of 100 again for each
         of its texts would copy 5,000.

@@ -170,7 +170,7 @@ def index_query(wanted: Wanted, room: int | None) -> str:
     return " ".join([f'"{phrase}"' for phrase in phrases])
 
 
-# A word that no text has: in words there is no `_`, and behind one there are only digits.
+# A word that no text has: in words there is no `_`, and after one there are only digits.
 @lru_cache(maxsize=4096)
 def _name_word(name: str) -> str:
     return "_n" + blake2b(name.encode(), digest_size=8).hexdigest()

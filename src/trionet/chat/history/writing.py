@@ -47,7 +47,7 @@ _BEHIND = 0.5
 _GRAIN = 0.02
 _GRAINS = 100
 
-# After so many seconds without progress nobody waits any more.
+# After this many seconds without progress nobody waits any more.
 _STUCK = 1.0
 
 # How often a disk that has failed is tried again, in seconds.
@@ -143,7 +143,7 @@ class Writer:
         return trio.current_time() - came[0][0] if self._unwritten and came else 0.0
 
     def _has_enough(self) -> bool:
-        """Return whether there is so much to write that nothing more need be collected."""
+        """Return whether there is enough to write that nothing more need be collected."""
         return self._unwritten.messages >= _BATCH or self._unwritten.bytes >= _MANY_BYTES
 
     def _is_behind(self) -> bool:

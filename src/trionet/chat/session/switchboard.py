@@ -48,7 +48,7 @@ class Switchboard:
         draw_token: returns a new token for a member; default: an empty one.
         history: what keeps what happens in rooms; default ``None``: nothing does.
         log: where operations go; default ``None``: a `LocalLog`. Whoever makes another one calls
-            `show` with what comes of them.
+            `show` with the events of its operations.
 
     Raises:
         TypeError: an argument is of the wrong kind; the message says what to write.
@@ -158,7 +158,7 @@ class Switchboard:
     def log_in(self, session: Local, arrival: Arrival) -> int:
         """Ask for a session to become a member, with what its `arrival` brings; return the ticket.
 
-        The session is told what comes of it.
+        The session is told the outcome.
         """
         self._connections += 1
         connection = self.log.origin, self._connections
@@ -262,7 +262,7 @@ class Switchboard:
         """Return the sessions that are logging in under these `connections`, and forget them."""
         return [self._arriving.pop(one)[0] for one in self._arriving.keys() & connections]
 
-    # -- what came of the operations
+    # -- the events of operations
 
     def show(self, happened: list[events.StateEvent]) -> None:
         """Keep what has `happened` in the state, and send it to whom it concerns."""

@@ -86,7 +86,7 @@ class State(Contents):
         return f"<trionet.chat.State: {len(self.members)} members, {len(self.rooms)} rooms>"
 
     def apply(self, entry: Entry) -> list[StateEvent]:
-        """Carry out what is due, then an entry's operations; return what came of them, in order.
+        """Carry out what is due, then an entry's operations; return the events, in order.
 
         An entry that was applied before changes nothing.
 

@@ -200,7 +200,7 @@ class State:
         self._printed += told
 
     def stamped(self, told: list[str], event: Any) -> list[str]:
-        """Return lines behind the time of their event."""
+        """Return lines after the time of their event."""
         return lines.stamped(told, event.time, self.time, self._offset)
 
     def note_count(self, event: Any) -> None:
