@@ -1,8 +1,8 @@
 """What every history in a file does: it answers from memory and from the file.
 
 `file_history.FileHistory` also writes the file; `followed_history.FollowedHistory` reads what
-another process writes. Both have the newest events of each room in memory (`ring.py`), and beside
-these what the file may lack: a page comes from the file until it meets them.
+another process writes. Both have in memory the newest events of each room (`ring.py`) and whatever
+the file may lack. A page comes from the file until it meets them.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class FiledHistory:
         limit: int,
         most_bytes: int = PAGE_SIZE,
     ) -> Page:
-        """Return events of a room beside a number; without one, the newest.
+        """Return events of a room before or after a number; without one, the newest.
 
         Raises:
             trionet.chat.HistoryError: the file cannot be read.

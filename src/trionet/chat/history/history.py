@@ -109,7 +109,7 @@ class History(Protocol):
         limit: int,
         most_bytes: int = PAGE_SIZE,
     ) -> Page:
-        """Return events of a room beside a number; without one, the newest.
+        """Return events of a room before or after a number; without one, the newest.
 
         Args:
             room: the room's key; of one never seen there are no events.

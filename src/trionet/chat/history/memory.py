@@ -56,7 +56,7 @@ class MemoryHistory:
         limit: int,
         most_bytes: int = PAGE_SIZE,
     ) -> Page:
-        """Return events of a room beside a number; without one, the newest.
+        """Return events of a room before or after a number; without one, the newest.
 
         Cancellation:
             Always a checkpoint.

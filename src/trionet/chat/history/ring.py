@@ -174,7 +174,7 @@ class Ring:
         return known.last if known else None
 
     def floor(self, room: str) -> int | None:
-        """Return the number behind which every event is here; ``None``: nothing of it is here."""
+        """Return the number after which every event is here; ``None``: nothing of it is here."""
         known = self._rooms.get(room)
         return known.floor if known else None
 

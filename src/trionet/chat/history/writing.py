@@ -26,19 +26,20 @@ from trionet.chat.history.unwritten import Unwritten
 
 T = TypeVar("T")
 
-# How long what comes is collected before it is written, in seconds. Of 10,000 messages/s, batches
+# For how many seconds messages are collected before they are written. At 10,000 messages/s, batches
 # of 2,000 take half as long to index as batches of 100. A kill -9 loses this and one batch.
 _COLLECT = 0.2
 
 # How many messages are one batch: some 50 ms.
 _BATCH = 2_048
 
-# From here on nothing is collected any more.
+# With this many bytes, nothing more is collected: they are written.
 _MANY_BYTES = 1 << 20
 
-# From here on members wait until some of it is written: in messages, in bytes, and in seconds since
-# the oldest of it came. A kill -9 loses what waits: with 4 MiB alone, that was 33,000 messages of
-# 2 s where many came at once and the processor was busy. Either bound takes 0.1 to 0.5 s to write.
+# With this much unwritten, members wait until some of it is written: in messages, in bytes, and in
+# seconds since the oldest came. A kill -9 loses what waits: with the bound in bytes alone (4 MiB),
+# that was 33,000 messages from 2 s in which many came at once and the processor was busy. Either
+# bound takes 0.1 to 0.5 s to write.
 _AHEAD_MESSAGES = 3 * _BATCH
 _AHEAD = 3 << 20
 _BEHIND = 0.5
