@@ -1,7 +1,17 @@
 """The task that reads: it applies what the stream has, and finds its place again if it is gone.
 
-It asks for its own last position too: if that is missing, the stream was trimmed, cut, flushed or
-rolled back, and the node goes on from another past.
+With each read it asks for its own last position too. If that is missing, one of two things has
+happened, and the node finds its place again from the snapshot (`Reader._resync`):
+
+- The stream was *trimmed*, and this node was too far behind. The snapshot has all that it missed.
+  Its members are told at once what they have missed, and its life goes on if the snapshot has it.
+- The stream has *another past*: it was cut, flushed or rolled back. What members here were told may
+  never have happened there. What was told here already is applied without a word. The node begins
+  another life in a new epoch, and differences are told only after some seconds, in which members of
+  all nodes come in again.
+
+In either case a node that begins another life first notes whose connection each unwritten operation
+is for. Only then do members get other numbers (`Away.jump`).
 """
 
 from __future__ import annotations

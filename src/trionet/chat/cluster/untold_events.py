@@ -1,4 +1,10 @@
-"""Which events this node tells: each once, whatever past the stream has."""
+"""Which events this node tells: each once, whatever past the stream has.
+
+An entry is known by its life and number, wherever it stands in a stream. A node that finds its
+place again applies entries that it had applied before, and tells only those whose numbers are
+greater than all that it has told of that life. The end of a life stands in no entry, and is always
+told.
+"""
 
 from __future__ import annotations
 
