@@ -147,6 +147,8 @@ class Server:
         self._deferred = DeferredSends()
         self._readiness: Readiness | None = None
         self._places = Places(limits)
+        # One bound method for all connections.
+        self._on_identified = self._report_identified
         self._totals = Totals()
         self.metrics = Metrics()
         self.metrics.add(ServerReadings(self._totals, self._places, self._deadlines).read)
@@ -367,7 +369,7 @@ class Server:
             deferred=self._deferred,
             number=next(self._ids),
             identifies=self._identifies,
-            on_identified=self._report_identified,
+            on_identified=self._on_identified,
             opening=self._opening,
             server=self,
             decode=self._decode,
