@@ -157,6 +157,11 @@ class FileHistory(FiledHistory):
             seconds=self._writer.age(),
         )
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether `wait` may wait: the disk is behind."""
+        return self._writer.must_wait
+
     async def wait(self) -> None:
         """Wait while the disk is behind, but not for one that has failed or stands still.
 

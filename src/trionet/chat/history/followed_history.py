@@ -55,6 +55,8 @@ def _open(file: Path, days: int | None) -> FollowedHistory:
 class FollowedHistory(FiledHistory):
     """What was said, in a file of another process. `follow_history` makes it."""
 
+    must_wait = False
+
     def __init__(
         self,
         file: Path,

@@ -144,6 +144,10 @@ class History(Protocol):
     def backlog(self) -> Backlog:
         """Return how much waits to be written. Never a checkpoint."""
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether `wait` may wait."""
+
     async def wait(self) -> None:
         """Wait while what is appended comes faster than it can be kept.
 

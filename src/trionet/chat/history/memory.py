@@ -29,6 +29,8 @@ class MemoryHistory:
         ring: where; default: one with the usual bounds.
     """
 
+    must_wait = False
+
     def __init__(self, ring: Ring | None = None) -> None:
         self.ring = ring or Ring()
         # Searches take turns. Side by side, 20 of them kept everybody else waiting for 20 stretches

@@ -121,13 +121,18 @@ class Writer:
         if self._has_enough():
             self._enough.set()
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether `wait` may wait: the disk is behind, and has not failed."""
+        return self._is_behind() and not self._has_failed
+
     async def wait(self) -> None:
         """Wait while the disk is behind, but not for one that has failed or stands still.
 
         Cancellation:
             A checkpoint only if it waits.
         """
-        while self._is_behind() and not self._has_failed:
+        while self.must_wait:
             self._is_waited_for = True
             self._enough.set()
             patience = self._progress + _STUCK - trio.current_time()

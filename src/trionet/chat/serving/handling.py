@@ -77,7 +77,7 @@ class Chat:
             )
         self.places.connected(host)
         self.last_words.begin_reading()
-        is_first = True
+        is_first, is_silent = True, True
         try:
             # No `with`: while it waits for a line, it would keep a method for each member.
             try:
@@ -85,6 +85,10 @@ class Chat:
                     if is_first:
                         is_first = False
                         self.door.enter(session, connection, part[0])
+                    elif is_silent:
+                        # Not before, so that a member who says nothing needs no memory for it.
+                        is_silent = False
+                        connection.answer_at_once(partial(self._say_at_once, session))
                     while part and not session.ended:
                         await self._take_all(part, session, connection, host)
                         # Go on with what was received while the log has room. A batch of the hub
@@ -117,6 +121,22 @@ class Chat:
         elif member in self.board.state.members:
             # The log is shared, and its departure is on the way.
             self.parting[member] = host
+
+    def _say_at_once(self, session: Session, lines: list[Line]) -> tuple[bytes, list[Line]]:
+        """Take what members say without waking their tasks; see `Connection.answer_at_once`.
+
+        Nearly all lines are messages. Where twenty members pipeline them to a thousand, a delivery
+        takes 0.75 to 0.86 of the CPU, and to a hundred 0.89.
+        """
+        history = self.board.history
+        if (
+            self.hub.must_wait
+            or self.board.log.must_wait
+            or (history is not None and history.must_wait)
+            or not session.say_at_once(lines)
+        ):
+            return b"", lines
+        return b"", []
 
     async def _take_all(
         self, lines: list[Line], session: Session, connection: Connection, host: Hashable
