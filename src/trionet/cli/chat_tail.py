@@ -28,6 +28,7 @@ from trionet.chat.client.events import (
 from trionet.cli.address_options import ClientSettings
 from trionet.cli.client_leaving import until_interrupted
 from trionet.cli.password import given_password
+from trionet.cli.printed_rows import rows_printer
 from trionet.cli.running import Runtime
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
@@ -162,6 +163,8 @@ class _Printer:
     def __init__(self, runtime: Runtime, *, as_json: bool) -> None:
         self._runtime = runtime
         self._as_json = as_json
+        self._show = rows_printer(runtime.out, 1)
+        self._warn = rows_printer(runtime.err, 2)
 
     async def print(self, event: ChatEvent) -> None:
         # A welcome has the token, by which others could speak as this member.
@@ -173,9 +176,9 @@ class _Printer:
         elif isinstance(event, Said | Acted):
             who = f"{event.name}:" if isinstance(event, Said) else f"* {event.name}"
             for text in event.text.split("\n"):
-                self._runtime.out.print(safe_text(f"{event.time} {who} {text}"))
+                self._show(safe_text(f"{event.time} {who} {text}"))
         elif isinstance(event, Missed):
-            self._runtime.err.print("*** some messages are missing here")
+            self._warn("*** some messages are missing here")
         elif isinstance(event, Error):
-            self._runtime.err.print(safe_text(f"*** {event.reason}"))
+            self._warn(safe_text(f"*** {event.reason}"))
         await self._runtime.out.flush()

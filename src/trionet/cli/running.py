@@ -190,14 +190,14 @@ async def _supervise(
             error = lost_output(out.failure) if out.failure is not None else error
             has_failed = error is not None or err.failure is not None
         if error is not None:
-            err.print(safe_text(f"error: {error}"))
+            _rows_of(err)(safe_text(f"error: {error}"))
             has_failed = True
     # By now it is known whether everything could be written to standard error.
     return FAILED if has_failed or (err.failure is not None and not signals.is_server) else DONE
 
 
 def _rows_of(err: Console) -> Callable[[str], object]:
-    """Return what prints a line of the log: a name may contain spaces, and a line anything."""
+    """Return what prints a line on standard error: a name in it may contain spaces."""
     if not os.isatty(2):
         return err.print
     # Imported only where it is needed, for a quick start.

@@ -39,6 +39,7 @@ class Chat:
         password: what whoever logs in must know; default ``None``: nothing.
         parting: members whose departure is still on its way to a shared log, and their hosts.
         turns: how many members may be told the past at a time; default 64.
+        gate: lets one at a time of them ask the history.
     """
 
     hub: Hub[Event]
@@ -49,6 +50,7 @@ class Chat:
     ipv6_prefix: int
     password: Password | None = None
     turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
+    gate: trio.Lock = field(default_factory=trio.Lock)
     parting: dict[int, Hashable] = field(default_factory=dict)
 
     def parted(self, member: int, held: bool) -> None:
@@ -167,6 +169,7 @@ class Chat:
                     hub,
                     connection.outbox,
                     self.turns,
+                    self.gate,
                     partial(_input_has_ended, connection),
                     connection.postpone_login,
                 )
