@@ -103,14 +103,16 @@ class Console:
             return
         # Arguments by keyword would take 25 ns longer, for each line.
         data = text.encode("utf-8", "replace")
+        if not self._texts:
+            # Otherwise it has been noted already that something waits.
+            if self._written.is_set():
+                self._written = trio.Event()
+            self._put.set()
         self._texts.append(data)
         self._waiting += len(data) + _TEXT_COST
         while self._waiting > _MAX_WAITING and len(self._texts) > 1:
             self._waiting -= len(self._texts.popleft()) + _TEXT_COST
             self._dropped += 1
-        if self._written.is_set():
-            self._written = trio.Event()
-        self._put.set()
 
     async def run(self) -> None:
         """Write what has been printed, until cancelled.

@@ -139,8 +139,9 @@ class Ring:
         taken = cost(event)
         room.events.append(event)
         room.costs.append(taken)
-        room.count += count(event)
-        room.last = last_number(event)
+        more = count(event)
+        room.count += more
+        room.last = event.number + more - 1
         room.bytes += taken
         self.bytes += taken
         if room.count > self._max_events:
