@@ -4,7 +4,7 @@ import { COMMAND_NAMES } from "./commands.js";
 import { Completion } from "./completion.js";
 import { byId, element } from "./elements.js";
 
-// The box grows with the text up to so many lines.
+// The box grows with the text up to this many lines.
 const MAX_ROWS = 8;
 
 export class Composer {

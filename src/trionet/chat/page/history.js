@@ -10,8 +10,8 @@ import { put } from "./timeline.js";
 const PAGE = 100;
 const FIRST_PAGE = 300;
 
-// A place begins with so many rows, if there were so many. (People who come and go are condensed, so
-// that a page may have few rows; then more pages are loaded, but not for ever.)
+// A place begins with this many rows, if the history has as many. (People who come and go are
+// condensed, so that a page may have few rows; then more pages are loaded, but not for ever.)
 const FIRST_ROWS = 200;
 const FIRST_PAGES = 5;
 
@@ -19,7 +19,7 @@ const FIRST_PAGES = 5;
 // than a window that follows the end keeps. Other gaps are filled on scrolling up.
 const MENDED_ROWS = 200;
 
-// Rows in front of a message that was found, and behind it.
+// Rows before a message that was found, and as many after it.
 const AROUND = 40;
 
 export class History {
@@ -71,7 +71,7 @@ export class History {
         });
     }
 
-    /** Load the page behind the newest row of a window that does not reach the end. */
+    /** Load the page after the newest row of a window that does not reach the end. */
     newer(place) {
         const { timeline } = place;
         if (timeline.hasNewer && !place.isLoading) {
@@ -253,7 +253,7 @@ export class History {
         this.#session.flush();
     }
 
-    // Put what is on the newest page and not shown yet behind the row about the new epoch.
+    // Put what is on the newest page and not shown yet after the row about the new epoch.
     #found(place, gap, events) {
         const { timeline } = place;
         const index = timeline.rows.indexOf(gap);

@@ -86,7 +86,7 @@ export class LogView {
         this.#chat.changed("log");
     }
 
-    /** Scroll by so many pages. */
+    /** Scroll by this many pages, up if negative. */
     scrollPages(pages) {
         this.#log?.scrollBy({ top: pages * this.#log.clientHeight * 0.9 });
     }

@@ -30,7 +30,7 @@ import { Actions } from "./actions.js";
 // A hidden page gets no frames, and a busy one late ones.
 const LATEST_FRAME_MS = 400;
 
-// What is to outlive a reload is written at most so often.
+// What is to outlive a reload is written at most once in this time.
 const KEEP_MS = 1000;
 
 // After a long update the next one waits, so that in a flood most of the time is left for reading.

@@ -1,8 +1,8 @@
 // Whether a text mentions a name. Pure.
 
 /**
- * Return a function that tells whether a text has a name as a whole word, in any case. A name is
- * no word within a longer one: `Ann` is not in `Annual`.
+ * Return a function that tells whether a text has a name as a whole word, in any case: `Ann` is
+ * not in `Annual`.
  */
 export function mentionOf(name) {
     const escaped = name.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");

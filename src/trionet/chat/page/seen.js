@@ -8,7 +8,8 @@ export class Seen {
     // The newest number of each room, and of the private messages under `PRIVATE`.
     numbers = new Map();
 
-    // The rooms that the present connection is in. What comes of a room before is a replay.
+    // The rooms that the present connection is in. Until it is in a room, the room's events are a
+    // replay.
     #entered = new Set();
 
     /** Return the newest number seen of a room, or undefined. */

@@ -3,7 +3,7 @@
 // The plan of this file: `start` connects and logs in, `ask` sends a request as soon as the
 // connection is live, and `onEvent` gets every event that is new. A lost connection is tried again in
 // growing pauses, and the login then resumes: token, rooms, and the last number seen of each room. A
-// ping behind the login marks the end of the replay; requests without an answer are sent again after it.
+// ping after the login marks the end of the replay; requests without an answer are sent again after it.
 // Such a ping is sent again when answers were dropped that the server cannot name: what was sent
 // before it and is not answered when its pong comes is sent once more.
 //

@@ -40,14 +40,14 @@ export class Timeline {
     isFollowed = true;
     // Whether rows that were dropped can be loaded again.
     canLoad = true;
-    // Behind which row the unread ones begin.
+    // The row after which the unread ones begin.
     firstUnread = null;
 
     // When the server has forgotten messages: for each time, the row that says so. Such a row is in
     // no history, so it is put back whenever its place comes into the window again.
     losses = [];
 
-    // The number in front of the oldest gap that has left the window.
+    // The number before the oldest gap that has left the window.
     #lostAfter = null;
 
     // The newest rows that the window did not take, and the greatest number among older ones.
@@ -77,7 +77,7 @@ export class Timeline {
         return true;
     }
 
-    /** Add older rows in front. `more`: there are others before them. */
+    /** Add older rows before the first. `more`: the history has others before them. */
     prepend(older, more) {
         const first = this.oldest();
         if (first === undefined) {
@@ -110,7 +110,7 @@ export class Timeline {
     }
 
     /**
-     * Add the rows that follow in the history. `more`: there are others behind them; `first`: the
+     * Add the rows that follow in the history. `more`: it has others after them; `first`: the
      * number of the first event. Numbers between may be lost; filling the gap shows whether they are.
      */
     extend(newer, { more, first }) {
@@ -165,7 +165,7 @@ export class Timeline {
         }
     }
 
-    /** Put rows behind a gap; `rest` is what it still misses, or null: then they take its place. */
+    /** Put rows after a gap; `rest` is what it still misses, or null: then they take its place. */
     fill(gap, rows, rest) {
         const index = this.rows.indexOf(gap);
         if (index === -1) {
@@ -246,7 +246,7 @@ export class Timeline {
         return this.rows.findLast((row) => row.last !== null)?.last ?? 0;
     }
 
-    // What this page said behind a message that is settled has its place now.
+    // What this page said gets its place once it is settled, and all that it said before.
     #release() {
         const first = this.pending.findIndex((one) => one.isPending);
         const settled = this.pending.splice(0, first === -1 ? this.pending.length : first);
