@@ -1,4 +1,4 @@
-"""How fast a peer may send WebSocket frames that bring no line: pings, pongs, first fragments. Pure.
+"""How fast a peer may send WebSocket frames that bring no line: pings, pongs, fragments. Pure.
 
 The rate of lines does not slow them down, and a frame costs 8 µs. Without a bound, 100 peers that
 sent nothing but pings kept everybody else from being served at all.
