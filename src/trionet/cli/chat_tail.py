@@ -110,7 +110,7 @@ def _is_before(since: int, time: str) -> bool:
 async def _past(
     client: chat.Client, room: str, before: int, is_early: Callable[[str], bool]
 ) -> AsyncGenerator[ChatEvent]:
-    """Yield what happened in a room in front of a number, from the first time that is not early."""
+    """Yield what happened in a room before a number, from the first time that is not early."""
     # Find the first event, and only then yield from there on: only a page is kept at a time.
     first = before
     async for event in client.history(room, before=before):
@@ -140,7 +140,7 @@ async def _fill(client: chat.Client, gap: Missed) -> AsyncGenerator[ChatEvent]:
 async def _fill_anew(
     client: chat.Client, gap: Missed, last_time: str | None
 ) -> AsyncGenerator[ChatEvent]:
-    """Yield a gap across the beginning of an epoch, and behind it what the history has of it.
+    """Yield a gap across the beginning of an epoch, and after it what the history has of it.
 
     Nobody knows what the old epoch had in the end. The new one may have begun its numbers anew, or
     go on after the last that was kept, so the time tells what is new.

@@ -1,4 +1,10 @@
-"""Run a command from its async function to its exit status: errors, signals, logging."""
+"""Run a command from its async function to its exit status: errors, signals, logging.
+
+The layers, from the outside: signals, so that one that comes at any moment ends the program as it
+should; standard error, which has the error of everything inside; standard output, whose failure is
+such an error; the log; the command. What a server ends with differs from what a client ends with:
+`Signals.end` and `_supervise` say how.
+"""
 
 from __future__ import annotations
 
@@ -130,9 +136,8 @@ class Runtime:
 
     def log(self, reason: str) -> None:
         """Log something about the program."""
-        told = reason.removeprefix("warning: ")
-        level = logging.INFO if told is reason else logging.WARNING
-        logger.log(level, "%s", told, extra={"event": "program"})
+        level = logging.WARNING if reason.startswith("warning: ") else logging.INFO
+        logger.log(level, "%s", reason.removeprefix("warning: "), extra={"event": "program"})
 
 
 def run(command: Callable[[Runtime], Awaitable[object]], *, log: LogOptions | None = None) -> None:

@@ -16,8 +16,6 @@ at once, and the frame that closes waits until everything else is sent.
 
 from __future__ import annotations
 
-import sys
-
 from websockets.client import ClientProtocol
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol as LibraryProtocol
@@ -161,12 +159,13 @@ class Messages:
         self.bare_frames = 0
         self.holds_more = False
 
-    def receive(self, data: bytes, most_bare: int = sys.maxsize) -> tuple[bytes, bytes]:
+    def receive(self, data: bytes, most_bare: int | None = None) -> tuple[bytes, bytes]:
         """Take received bytes.
 
         Args:
             data: the bytes; empty: go on with those that are held.
-            most_bare: how many frames that bring no line are taken; the rest is held. Default: all.
+            most_bare: how many frames that bring no line are taken; the rest is held. Default
+                ``None``: all.
 
         Returns:
             The lines that they complete, and the frames to answer with.
@@ -254,7 +253,7 @@ class Messages:
         return begin + size if begin + size <= len(data) else at
 
     def _outcome(self) -> tuple[bytes, bytes]:
-        """Return what has come of a frame: the lines, and the frames to answer with."""
+        """Return what frames have resulted in: lines, and the frames to answer with."""
         side = self._side
         answers = b"".join(self._sort_out(side))
         self.has_failed = side.text.has_failed
