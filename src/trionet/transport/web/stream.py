@@ -58,8 +58,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     framing: ClassVar[Framing] = FRAMES
 
     __slots__ = (
-        "_discards", "_is_closed", "_lines", "_messages", "_opening", "_own_frames", "_pace",
-        "_resting", "_sending", "_sent_eof", "max_line", "wire",
+        "_discards", "_is_closed", "_is_interrupted", "_lines", "_messages", "_opening",
+        "_own_frames", "_pace", "_resting", "_sending", "_sent_eof", "max_line", "wire",
     )  # fmt: skip
 
     def __init__(self, transport: trio.abc.HalfCloseableStream, site: Site) -> None:
@@ -72,8 +72,9 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         self._lines = b""
         # ``None`` as long as every frame has brought a line.
         self._pace: FramePace | None = None
-        # The scope of a pause in `receive_some`; ``None``: there is none, or it was called off.
+        # The scope of a pause in `receive_some`; ``None``: there is none.
         self._resting: trio.CancelScope | None = None
+        self._is_interrupted = False
         self._sending = False
         # Whether input was thrown away, so that nothing can be read any more.
         self._discards = False
@@ -181,6 +182,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         Cancellation: nothing that was received is lost.
         """
         max_bytes = receive_size(max_bytes)
+        self._is_interrupted = False
         has_failed = self._sent_eof and self.has_failed
         if self._opening.refused is not None or self._discards or has_failed:
             # Nobody must take it for lines.
@@ -194,6 +196,9 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         while not self._lines and not messages.is_over:
             if self._pace is not None:
                 await self._keep_pace(self._pace)
+            # The wire only knows of an interruption while it waits.
+            if self._is_interrupted:
+                raise ReceiveInterrupted("interrupt_receive was called")
             data = b""
             if not messages.holds_more:
                 data = bytes(await self.wire.receive_some(max_bytes))
@@ -207,14 +212,11 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         pause = pace.pause(trio.current_time())
         if pause <= 0:
             await trio.lowlevel.checkpoint()
-            return
-        with trio.move_on_after(pause) as resting:
-            self._resting = resting
-            await trio.sleep_forever()
-        was_called_off, self._resting = self._resting is None, None
+        else:
+            with trio.move_on_after(pause) as self._resting:
+                await trio.sleep_forever()
+            self._resting = None
         self._check_usable()
-        if was_called_off:
-            raise ReceiveInterrupted("interrupt_receive was called")
 
     def has_input(self) -> bool:
         """Tell whether something has come that was not received yet. Never a checkpoint."""
@@ -229,14 +231,10 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
     def interrupt_receive(self) -> None:
         """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`."""
+        self._is_interrupted = True
         if self._resting is not None:
-            self._call_off(self._resting)
-        else:
-            cast(Transport, self.wire).interrupt_receive()
-
-    def _call_off(self, resting: trio.CancelScope) -> None:
-        self._resting = None
-        resting.cancel()
+            self._resting.cancel()
+        cast(Transport, self.wire).interrupt_receive()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send whole lines; see Trio's SendStream.
@@ -353,7 +351,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         """Close at once, without a close frame. Never a checkpoint; again does nothing."""
         self._is_closed = True
         if self._resting is not None:
-            self._call_off(self._resting)
+            self._resting.cancel()
         cast(Transport, self.wire).close()
 
     def _take(self, data: bytes) -> None:
