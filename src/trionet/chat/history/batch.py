@@ -75,7 +75,7 @@ class Batch:
         return self.last_row if self._indexes else self._indexed
 
     def write(self, rows: Prepared) -> None:
-        """Write all rows behind all others. Those that erase a text do so."""
+        """Write all rows after all others. Those that erase a text do so."""
         for key, (_, time) in rows.lasts.items():
             self._find_room(key, time)
         first = self.last_row

@@ -14,7 +14,7 @@ from trionet.chat.history.message_runs import last_number
 from trionet.chat.history.rows import index_entry, name_word, values
 from trionet.chat.state.events import Acted, Removed, RoomEvent, Said, TopicSet
 
-# How much is made at a time: so many rows, or characters. Of short texts that is some 0.15 ms. The
+# How much is made at a time: this many rows or characters. Short texts take some 0.15 ms. The
 # thread writes as much in 0.6 ms, and pauses (see `Batch`).
 _ROWS = 64
 _CHARACTERS = 8_192

@@ -25,35 +25,30 @@ MAX_BYTES = 64 << 20
 _EVENT = 260
 _ENTRY = 9
 _ID = 32
+_EMPTY_TEXT = "".__sizeof__()
 # The allocator rounds up the 65 bytes of an object with 32.
 _AUTHOR = 48
 _ROOM = 900
-
-# What `str.__sizeof__` says of an empty text; of one in ASCII, its length more.
-_NO_TEXT = "".__sizeof__()
 
 
 def cost(event: RoomEvent) -> int:
     """Return how many bytes of memory an event needs, in full: nothing it has is shared."""
     taken = _EVENT + _text(event.name)
-    if type(event) is Said:
-        taken += 64 + len(event.author) + _AUTHOR
-        texts = event.texts
-        # One call for each text took twice as long.
-        joined = "".join(texts)
-        if joined.isascii():
-            taken += len(joined) + len(texts) * (_NO_TEXT + 28)
+    if isinstance(event, Said):
+        taken += 64 + 28 * len(event.texts)
+        # Joining ASCII texts of 20 bytes takes 14 ns each, asking each for its size 78.
+        block = "".join(event.texts)
+        if block.isascii():
+            taken += _EMPTY_TEXT * len(event.texts) + len(block)
         else:
-            for text in texts:
-                taken += text.__sizeof__() + 28
-                if not text.isascii():
-                    taken += 16 + len(text.encode())
+            taken += sum(map(str.__sizeof__, event.texts))
+            taken += sum([16 + len(text.encode()) for text in event.texts if not text.isascii()])
         if event.ids is not None:
             # Nearly all ids are numbers. A call for each took 0.13 µs more.
             others = [id_ for id_ in event.ids if type(id_) is not int]
             taken += 64 + _ENTRY * len(event.ids) + _ID * (len(event.ids) - len(others))
             taken += sum(map(_size_of_id, others))
-        return taken
+        return taken + len(event.author) + _AUTHOR
     if isinstance(event, Acted):
         return taken + _text(event.text) + _size_of_id(event.id) + len(event.author) + _AUTHOR
     if type(event) is TopicSet:
@@ -148,11 +143,12 @@ class Ring:
             heappush(self._ages, (event.time, event.room))
         if type(event) is Removed:
             self._erase(room, event.of)
-        taken, numbers = cost(event), count(event)
+        taken = cost(event)
         room.events.append(event)
         room.costs.append(taken)
-        room.count += numbers
-        room.last = event.number + numbers - 1
+        more = count(event)
+        room.count += more
+        room.last = event.number + more - 1
         room.bytes += taken
         self.bytes += taken
         if room.count > self._max_events:
@@ -186,7 +182,7 @@ class Ring:
         return known.last if known else None
 
     def floor(self, room: str) -> int | None:
-        """Return the number behind which every event is here; ``None``: nothing of it is here."""
+        """Return the number after which every event is here; ``None``: nothing of it is here."""
         known = self._rooms.get(room)
         return known.floor if known else None
 
@@ -240,7 +236,7 @@ class Ring:
             room.count -= 1
 
     def _drop_numbers(self, room: _Room, excess: int) -> None:
-        """Hide so many of the oldest texts, and drop the events that have none left.
+        """Hide `excess` of the oldest texts, and drop the events that have none left.
 
         The texts of a run that are hidden stay until all are: cutting a run of 100 again for each
         of its texts would copy 5,000.

@@ -200,7 +200,7 @@ def index_query(wanted: Wanted, room: int | None) -> str:
 def name_word(name: str) -> str:
     """Return the word that the index has for whoever has this name, in any case.
 
-    No text has it: in words there is no `_`, and behind one there are only digits.
+    No text has it: in words there is no `_`, and after one there are only digits.
     """
     return "_n" + blake2b(fold(name).encode(), digest_size=8).hexdigest()
 
