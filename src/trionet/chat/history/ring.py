@@ -35,7 +35,9 @@ def cost(event: RoomEvent) -> int:
     taken = _EVENT + _text(event.name)
     if isinstance(event, Said):
         taken += 64 + sum(map(str.__sizeof__, event.texts)) + 28 * len(event.texts)
-        taken += sum([16 + len(text.encode()) for text in event.texts if not text.isascii()])
+        # Nearly all texts are ASCII. A loop in Python over them took 1 % of a batch of 20 lines.
+        if not all(map(str.isascii, event.texts)):
+            taken += sum([16 + len(text.encode()) for text in event.texts if not text.isascii()])
         if event.ids is not None:
             # Nearly all ids are numbers. A call for each took 0.13 µs more.
             others = [id_ for id_ in event.ids if type(id_) is not int]
