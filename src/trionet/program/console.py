@@ -61,8 +61,8 @@ class Console:
         failure: why something could not be written; ``None`` if all went well or only the reader
             has gone.
         ended: is set when the output has failed, or nobody reads it any more.
-        tell_dropped: returns the line, without its newline, that stands in place of so many lines
-            that were dropped.
+        tell_dropped: returns the line, without its newline, that stands in place of a number of
+            lines that were dropped.
     """
 
     def __init__(self, fd: int, *, on_failure: Callable[[OSError], object] | None = None) -> None:
@@ -103,14 +103,16 @@ class Console:
             return
         # Arguments by keyword would take 25 ns longer, for each line.
         data = text.encode("utf-8", "replace")
+        if not self._texts:
+            # Otherwise it has been noted already that something waits.
+            if self._written.is_set():
+                self._written = trio.Event()
+            self._put.set()
         self._texts.append(data)
         self._waiting += len(data) + _TEXT_COST
         while self._waiting > _MAX_WAITING and len(self._texts) > 1:
             self._waiting -= len(self._texts.popleft()) + _TEXT_COST
             self._dropped += 1
-        if self._written.is_set():
-            self._written = trio.Event()
-        self._put.set()
 
     async def run(self) -> None:
         """Write what has been printed, until cancelled.

@@ -39,6 +39,7 @@ class Chat:
         password: what whoever logs in must know; default ``None``: nothing.
         parting: members whose departure is still on its way to a shared log, and their hosts.
         turns: how many members may be told the past at a time; default 64.
+        gate: lets one at a time of them ask the history.
     """
 
     hub: Hub[Event]
@@ -49,6 +50,7 @@ class Chat:
     ipv6_prefix: int
     password: Password | None = None
     turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
+    gate: trio.Lock = field(default_factory=trio.Lock)
     parting: dict[int, Hashable] = field(default_factory=dict)
 
     def parted(self, member: int, held: bool) -> None:
@@ -77,7 +79,7 @@ class Chat:
             )
         self.places.connected(host)
         self.last_words.begin_reading()
-        is_first = True
+        is_first, is_silent = True, True
         try:
             # No `with`: while it waits for a line, it would keep a method for each member.
             try:
@@ -85,6 +87,10 @@ class Chat:
                     if is_first:
                         is_first = False
                         self.door.enter(session, connection, part[0])
+                    elif is_silent:
+                        # Not before, so that a member who says nothing needs no memory for it.
+                        is_silent = False
+                        connection.answer_at_once(partial(self._say_at_once, session))
                     while part and not session.ended:
                         await self._take_all(part, session, connection, host)
                         # Go on with what was received while the log has room. A batch of the hub
@@ -118,6 +124,22 @@ class Chat:
             # The log is shared, and its departure is on the way.
             self.parting[member] = host
 
+    def _say_at_once(self, session: Session, lines: list[Line]) -> tuple[bytes, list[Line]]:
+        """Take what members say without waking their tasks; see `Connection.answer_at_once`.
+
+        Nearly all lines are messages. Where twenty members pipeline them to a thousand, a delivery
+        takes 0.75 to 0.86 of the CPU, and to a hundred 0.89.
+        """
+        history = self.board.history
+        if (
+            self.hub.must_wait
+            or self.board.log.must_wait
+            or (history is not None and history.must_wait)
+            or not session.say_at_once(lines)
+        ):
+            return b"", lines
+        return b"", []
+
     async def _take_all(
         self, lines: list[Line], session: Session, connection: Connection, host: Hashable
     ) -> None:
@@ -147,6 +169,7 @@ class Chat:
                     hub,
                     connection.outbox,
                     self.turns,
+                    self.gate,
                     partial(_input_has_ended, connection),
                     connection.postpone_login,
                 )

@@ -223,6 +223,26 @@ class Session(Answering):
                 return count
         return len(lines)
 
+    def say_at_once(self, lines: list[Line]) -> bool:
+        """Take lines that came together, if all are messages and nothing has to come first.
+
+        Never a checkpoint. Ask first whether the log is full.
+
+        Args:
+            lines: a few lines, as for `receive_batch`.
+
+        Returns:
+            Whether they were taken. If not, hand them to `receive_batch`.
+        """
+        member = self.member
+        if member is None or self.ended or self.errand is not None:
+            return False
+        run = self.wire.decode_messages(lines)
+        if run is None or (self.ticket and self._must_come_later(run)):
+            return False
+        self._say_all(member, run)
+        return True
+
     def end(self, reason: str = "lost") -> None:
         """Leave the chat, whatever the reason (default ``lost``); a second call does nothing.
 
@@ -447,6 +467,10 @@ class Session(Answering):
     def _request_as_member(self, member: int, request: Request) -> None:
         board = self._board
         match request:
+            case Quit():
+                # First: nearly every member leaves with it, and each case before it would cost a
+                # thousand who leave at once a look.
+                self.end("quit")
             case Say():
                 self._say(member, request)
             case Act() | Tell():
@@ -483,8 +507,6 @@ class Session(Answering):
                 self.answer(_HELPED)
             case Ping(id_):
                 self.answer(Ponged(id_))
-            case Quit():
-                self.end("quit")
             case LogIn(_, _, id_):
                 self.reject(f"you are {self.name} already", "bad-request", id_)
             case _:
