@@ -3,7 +3,7 @@
 The tests walk through the public names, and through the public methods and properties of each
 public class. They hold to what can be read off the code:
 
-- each argument is named, with its default, and with its unit if it is a number;
+- each argument is named, with its own default, and with its unit if it is a number;
 - what returns something says so;
 - each error that a body raises by itself is named;
 - what is ``async`` is a checkpoint always or never, and says which, or what cancelling it does;
@@ -36,6 +36,9 @@ MEMBER = (property, cached_property, classmethod, staticmethod)
 RETURNS = re.compile(r"\b(return|yield)(s|ed)?\b", re.IGNORECASE)
 CHECKPOINT = re.compile(r"\bcheckpoints?\b|^ *Cancellation:", re.MULTILINE)
 DEFAULT = re.compile(r"\bdefaults?\b", re.IGNORECASE)
+TOLD_CONSTANT = re.compile(r"\b[Dd]efault:? `*(None|True|False|true|false)\b")
+TOLD_NUMBER = re.compile(r"\b[Dd]efault:? ([0-9][0-9,]*(?:\.[0-9]+)?)(?: ([KM]iB))?\b")
+FACTORS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20}
 UNIT = re.compile(
     r"second|byte|line|bits|digit|character|column|entries|entry|message|room|member|connection"
     r"|request|day|number|unit|port|0 to|in which|value",
@@ -200,6 +203,26 @@ def test_each_default_is_told() -> None:
         ]
 
     _each(missing)
+
+
+def test_a_default_that_is_told_is_the_real_one() -> None:
+    def lies(entry: Entry) -> list[str]:
+        found = []
+        for one in entry.parameters:
+            text, default = " ".join(entry.told(one.name).split()), one.default
+            if text == " ".join(entry.text.split()):
+                continue
+            constant, number = TOLD_CONSTANT.search(text), TOLD_NUMBER.search(text)
+            if constant and str(default) != constant[1].capitalize():
+                found.append(f"{one.name} is {default}, not {constant[1]}")
+            # A number told for ``None`` is what the OS or another object chooses then.
+            if number and isinstance(default, int | float) and not isinstance(default, bool):
+                told = float(number[1].replace(",", "")) * FACTORS[number[2]]
+                if told != default:
+                    found.append(f"{one.name} is {default}, not {told:g}")
+        return found
+
+    _each(lies)
 
 
 def test_each_number_has_a_unit() -> None:

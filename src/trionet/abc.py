@@ -365,7 +365,7 @@ class Framed(Protocol):
         """Send the stream's own frames, such as answers to pings, with this function."""
 
     def goodbye(self, code: int, /) -> bytes:
-        """Return the frame that ends the sending, with this reason unless there is another."""
+        """Return the frame that ends the sending, with this close code unless the peer sent one."""
 
 
 class TellsPrivacy(Protocol):

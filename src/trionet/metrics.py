@@ -119,8 +119,7 @@ class Histogram:
 
     Args:
         bounds: the upper bounds of its buckets, in seconds or bytes or whatever it counts, the
-            smallest first. What is greater than all of
-            them has a bucket too.
+            smallest first. What is greater than all of them has a bucket too.
 
     Raises:
         TypeError, ValueError: these are not bounds.
@@ -220,7 +219,7 @@ class Metrics:
 
 
 def add_up(readings: Iterable[Reading]) -> list[Reading]:
-    """Make one reading of all those of one name, as each says in `Reading.combine`.
+    """Make one reading of all that have the same name, as its `Reading.combine` says.
 
     Args:
         readings: those of several servers or processes, one after the other.

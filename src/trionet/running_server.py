@@ -109,20 +109,20 @@ class Server:
         check_handler(handler, caller="Server")
         check_listeners(listeners)
         check_limits(limits)
-        check_choice("when_full", when_full, WhenFull)
-        check_choice("when_slow", when_slow, WhenSlow)
-        check_callback("encode_notice", encode_notice, optional=False)
-        check_callback("encode_web_notice", encode_web_notice)
-        check_flag("refuse_http", refuse_http)
-        check_flag("identifies", identifies)
-        check_flag("decode", decode)
-        check_flag("log_connections", log_connections)
-        if numbers is not None:
-            check_numbers(numbers)
-        check_callback("on_drain", on_drain, arguments=0)
         check_callback("on_event", on_event)
-        if opening is not None:
-            check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
+        check_serving_options(
+            when_full=when_full,
+            when_slow=when_slow,
+            encode_notice=encode_notice,
+            refuse_http=refuse_http,
+            identifies=identifies,
+            on_drain=on_drain,
+            opening=opening,
+            decode=decode,
+            encode_web_notice=encode_web_notice,
+            log_connections=log_connections,
+            numbers=numbers,
+        )
         self.addresses = tuple(listener.address for listener in listeners)
         self.state: Any = None
         self.queues: dict[str, Callable[[], object]] = {}
@@ -147,6 +147,8 @@ class Server:
         self._deferred = DeferredSends()
         self._readiness: Readiness | None = None
         self._places = Places(limits)
+        # One bound method for all connections.
+        self._on_identified = self._report_identified
         self._totals = Totals()
         self.metrics = Metrics()
         self.metrics.add(ServerReadings(self._totals, self._places, self._deadlines).read)
@@ -367,7 +369,7 @@ class Server:
             deferred=self._deferred,
             number=next(self._ids),
             identifies=self._identifies,
-            on_identified=self._report_identified,
+            on_identified=self._on_identified,
             opening=self._opening,
             server=self,
             decode=self._decode,
@@ -393,3 +395,37 @@ class Server:
 
     def _notices_of(self, stream: trio.abc.Stream) -> SafeNotices:
         return self._encode_web_notice if hasattr(stream, "framing") else self._encode_notice
+
+
+def check_serving_options(
+    *,
+    when_full: object,
+    when_slow: object,
+    encode_notice: object,
+    refuse_http: object,
+    identifies: object,
+    on_drain: object,
+    opening: object,
+    decode: object,
+    encode_web_notice: object,
+    log_connections: object,
+    numbers: object,
+) -> None:
+    """Refuse options of `trionet.serve` that a `Server` cannot use; the options are those of both.
+
+    Raises:
+        TypeError: one is of the wrong kind; the message says what to write.
+    """
+    check_choice("when_full", when_full, WhenFull)
+    check_choice("when_slow", when_slow, WhenSlow)
+    check_callback("encode_notice", encode_notice, optional=False)
+    check_callback("encode_web_notice", encode_web_notice)
+    check_flag("refuse_http", refuse_http)
+    check_flag("identifies", identifies)
+    check_flag("decode", decode)
+    check_flag("log_connections", log_connections)
+    if numbers is not None:
+        check_numbers(numbers)
+    check_callback("on_drain", on_drain, arguments=0)
+    if opening is not None:
+        check_kind("opening", opening, Opening, hint="trionet.Opening(...)")

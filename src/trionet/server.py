@@ -14,15 +14,7 @@ from typing import Any, TypeAlias, cast
 import trio
 
 from trionet.abc import Listener, Network, TellsExpiry
-from trionet.argument_checks import (
-    check_backlog,
-    check_choice,
-    check_flag,
-    check_kind,
-    check_limits,
-    check_network,
-    check_numbers,
-)
+from trionet.argument_checks import check_backlog, check_limits, check_network
 from trionet.connection.acceptors import close_all
 from trionet.connection.connection import Connection
 from trionet.connection.first_line import Opening
@@ -35,6 +27,7 @@ from trionet.metrics import Reading
 from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
+from trionet.running_server import check_serving_options
 from trionet.transport.addresses import check_addresses, check_decodes
 from trionet.transport.network import SYSTEM
 
@@ -94,8 +87,8 @@ async def serve(
             lines in the service's wire format; default `trionet.encode_notice`, which writes
             ``error: REASON``. If it raises, or returns anything but at least one whole line, that
             is logged to ``trionet.connection`` once, and the peer gets the default's line.
-        refuse_http: close a connection unanswered when its first line is an HTTP request line;
-            default ``False``.
+        refuse_http: close a connection unanswered when its first line is an HTTP request line, so
+            that no web page can talk to this server through a visitor's browser; default ``True``.
         identifies: whether the handler calls `Connection.identify` when it knows who the peer is.
             Then the login deadline runs until it does; by default it runs until the first whole
             line has come.
@@ -107,11 +100,11 @@ async def serve(
             the server at once, as a cancellation does.
         opening: a first line that makes a peer's lines longer than `Limits.max_line`, for a service
             with two wire formats; default ``None``.
-        lifespan: called with the `Server`, returns an async context manager. The server runs inside
-            it: it is entered when the addresses are listened on and before anybody is accepted, and
-            left when the last handler has ended. What it yields is the `Server.state` that all
-            handlers share, such as a pool of connections to a database. What it raises ends the
-            server, and is raised here. Default ``None``.
+        lifespan: called with the `Server`, returns an async context manager, inside which the
+            server runs. It is entered when the addresses are listened on and before anybody is
+            accepted, and left when the last handler has ended. What it yields is the `Server.state`
+            that all handlers share, such as a pool of connections to a database. What it raises
+            ends the server, and is raised here. Default ``None``.
         decode: whether lines are texts; default ``True``. With ``False``, lines are bytes with
             their ends, LF or CR LF as they came, for plain functions too; only a peer's last one
             may have none. `Connection.send` and what a plain function returns add none. Limits,
@@ -122,7 +115,7 @@ async def serve(
         log_connections: whether to log each connection, with level INFO, to the logger
             ``trionet.connections``; default ``True``. The log has ``opened`` when its first byte
             comes, ``login``, ``refused``, ``closed``. A connection from which no byte comes is not
-            logged. `serve` itself sets no logging up; without any, Python shows nothing below
+            logged. `serve` itself sets up no logging; without any, Python shows nothing below
             WARNING. `trionet.run` does.
         numbers: numbers the connections, in `Connection.id`, in events and in the log. Give one
             ``itertools.count(1)`` to several servers, and no number comes twice. `trionet.run` does
@@ -136,8 +129,8 @@ async def serve(
         TypeError: an argument is of the wrong kind, such as a handler that takes no argument; the
             message says what to write. This and the next two are raised before anything is listened
             on.
-        ValueError: there is no address, `backlog` is out of bounds, or the lines of a ``web:``
-            address shall be bytes.
+        ValueError: there is no address, `backlog` is out of bounds, or ``decode=False`` is given
+            with a ``web:`` address.
         AddressError: an address cannot be read.
         ListenError: an address cannot be listened on; the others are not listened on either.
 
@@ -246,22 +239,22 @@ def check_call(
         backlog=backlog,
         network=network,
     )
-    check_choice("when_full", when_full, WhenFull)
-    check_choice("when_slow", when_slow, WhenSlow)
-    check_flag("refuse_http", refuse_http)
-    check_flag("identifies", identifies)
-    check_flag("decode", decode)
+    check_serving_options(
+        when_full=when_full,
+        when_slow=when_slow,
+        encode_notice=encode_notice,
+        refuse_http=refuse_http,
+        identifies=identifies,
+        on_drain=on_drain,
+        opening=opening,
+        decode=decode,
+        encode_web_notice=encode_web_notice,
+        log_connections=log_connections,
+        numbers=numbers,
+    )
+    check_callback("lifespan", lifespan)
     for address in addresses:
         check_decodes(cast(str, address), decode=decode is True)
-    check_callback("encode_notice", encode_notice, optional=False)
-    check_callback("encode_web_notice", encode_web_notice)
-    check_flag("log_connections", log_connections)
-    if numbers is not None:
-        check_numbers(numbers)
-    check_callback("on_drain", on_drain, arguments=0)
-    check_callback("lifespan", lifespan)
-    if opening is not None:
-        check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
 
 
 def check_serving(

@@ -44,7 +44,7 @@ async def usage_error(program: Program) -> str:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("--workers", "2"), "it needs --redis: they are one chat"),
+        (("--workers", "2"), "it needs --redis, through which the workers share one chat"),
         (("--lease", "2"), "there is no --redis to use it for"),
         (("--redis-key", "k"), "there is no --redis to use it for"),
         (("--redis", "localhost"), "a Redis URL is redis://HOST:PORT/0"),
@@ -76,7 +76,7 @@ async def test_a_password_in_an_argument_is_refused_in_one_line_that_does_not_sh
     program = await programs.run("chat", *words)
     assert await program.within_patience(program.process.wait) == 2
     (line,) = (await program.err.rest()).splitlines()
-    assert line.startswith("error: a password in an argument is shown to everybody")
+    assert line.startswith("error: everybody can see a password in an argument")
     assert f"TRIONET_CHAT_{words[0].upper()}_REDIS" in line
     assert SECRET not in program.out.text + program.err.text
 
@@ -120,7 +120,7 @@ async def test_a_file_that_others_may_read_is_refused(programs: Programs, tmp_pa
     file.write_text(f"redis://:{SECRET}@127.0.0.1:1/0")
     file.chmod(0o644)
     program = await programs.run("chat", "serve", "127.0.0.1:0", "--redis-file", str(file))
-    assert "others may read the file: chmod 600 it" in await usage_error(program)
+    assert "others may read it: run chmod 600" in await usage_error(program)
     assert SECRET not in program.err.text
 
 

@@ -114,6 +114,21 @@ async def test_as_json_each_event_is_a_line_without_author_and_id(
     await program.expect_end(0)
 
 
+async def test_on_a_terminal_no_message_begins_at_the_left_edge(
+    programs: Programs, tmp_path: Path
+) -> None:
+    file = tmp_path / "kept"
+    forged = "*** server is closing"
+    store = Store(file)
+    store.write([Said("lobby", 1, START, 0, "Eve", [" " * 53 + forged], [None], b"\x01" * 32)], 0)
+    store.mark_clean()
+    store.close()
+    program = await programs.start_on_terminal("chat", "history", str(file))
+    await program.expect_end(0)
+    assert "    " + forged in program.screen.lines
+    assert forged not in program.screen.lines
+
+
 async def test_a_file_is_checked(programs: Programs, file: Path) -> None:
     program = await history(programs, file, "--check")
     await program.expect("7 events in 2 rooms: all can be read")

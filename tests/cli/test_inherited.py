@@ -166,6 +166,6 @@ def test_an_option_has_its_socket_for_itself(sock: socket.socket, other: socket.
         assert where_to_listen(None, ["x:1"], taken=[None, "fd:b"]) == ["fd:a"]
         assert where_to_listen(["y:1"], ["x:1"], taken=["fd:b"]) == ["y:1"]
         for addresses, taken in ((["fd:a", "tls:fd:a"], []), (["fd:a"], ["fd:a"])):
-            with pytest.raises(typer.BadParameter, match="fd:a can be used once only"):
+            with pytest.raises(typer.BadParameter, match="fd:a can be used only once"):
                 where_to_listen(addresses, ["x:1"], taken=taken)
     assert where_to_listen(None, ["x:1"]) == ["x:1"]

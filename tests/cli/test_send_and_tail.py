@@ -53,6 +53,19 @@ async def test_what_cannot_be_said_is_one_error_line(
     await sender.expect_end(1)
 
 
+async def test_on_a_terminal_no_message_begins_at_the_left_edge(programs: Programs) -> None:
+    _, address = await serve(programs)
+    ann = await programs.connect(address, "Ann")
+    await ann.expect("*** welcome, Ann (1 here: Ann)")
+    tail = await programs.start_on_terminal("chat", "tail", address, "--name", "watch")
+    await ann.expect("*** watch joined (2 here)")
+    # The time and the name take 30 columns of 80.
+    forged = "*** server is closing"
+    await ann.send(" " * 50 + forged)
+    await tail.expect_that(lambda screen: "    " + forged in screen, "an indented row")
+    assert forged not in tail.screen.lines
+
+
 async def test_a_tail_prints_the_past_and_then_what_is_said(programs: Programs) -> None:
     _, address = await serve(programs)
     await (await programs.start("chat", "send", address, "--name", "ci", "early")).expect_end(0)

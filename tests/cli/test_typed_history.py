@@ -284,7 +284,7 @@ def test_without_a_home_folder_nothing_is_kept_and_there_is_a_warning(
     assert list(history.load_history_strings()) == []
     history.append_string("1 + 1")
     history.append_string("2 + 2")
-    assert warnings == ["history is not kept: your home folder cannot be found, set HOME"]
+    assert warnings == ["history is not kept: your home folder cannot be found: set HOME"]
 
 
 def test_the_file_is_in_the_users_state_folder(

@@ -165,7 +165,7 @@ async def test_send_tail_and_join_know_the_password(
     await without.expect_end(1)
     plain = await programs.start("chat", "join", address, "--name", "cj")
     await plain.expect_error(
-        "error: the server wants a password: --password-file or TRIONET_PASSWORD"
+        "error: the server wants a password: give it with --password-file or TRIONET_PASSWORD"
     )
     await plain.expect_end(1)
     monkeypatch.setenv("TRIONET_PASSWORD", SECRET)
@@ -221,7 +221,7 @@ async def test_a_file_that_others_may_read_is_refused(
 ) -> None:
     await trio.Path(password).chmod(mode)
     server = await programs.start("chat", "serve", "127.0.0.1:0", "--password-file", str(password))
-    await server.expect_error(f"error: {password}: others may read it: chmod 600 {password}")
+    await server.expect_error(f"error: {password}: others may read it: run chmod 600 {password}")
     await server.expect_end(1)
 
 

@@ -186,6 +186,24 @@ async def test_the_task_that_awaits_is_the_one_that_waits() -> None:
         peer.sendall(b"here")
 
 
+async def test_after_one_task_another_can_wait_although_the_first_goes_on() -> None:
+    async with watched_stream() as (stream, peer, _), trio.open_nursery() as nursery:
+        got: list[bytes] = []
+
+        async def receive_and_stay() -> None:
+            got.append(await stream.receive_some())
+            await trio.sleep_forever()
+
+        for word in (b"one", b"two", b"three"):
+            nursery.start_soon(receive_and_stay)
+            await trio.testing.wait_all_tasks_blocked()
+            peer.sendall(word)
+            while not got:
+                await trio.lowlevel.checkpoint()
+            assert got.pop() == word
+        nursery.cancel_scope.cancel()
+
+
 async def test_trio_waits_for_a_socket_that_the_kernel_cannot_watch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -4,7 +4,7 @@ Where things are, in the order in which a line passes:
 
 - `server` puts sessions behind connections; `time_slice` divides its time among the clients.
 - `session` knows the conversation: the name, the expressions, `q`.
-- `pairs` is a short way for the most common lines: two plain numbers and an operator.
+- `fast_path` is the short way for the most common lines: two plain numbers and an operator.
 - `tokens` and `grammar` turn any other line into an `expression`, and `hints` says what a malformed
   line may mean.
 - `evaluation` computes its result with the functions in `operations`; `number` reads and writes

@@ -5,7 +5,7 @@ Where things are, in the order in which a line passes:
 - `server` listens, and `serving` puts sessions behind connections.
 - `formats` turn lines into requests, and events and answers into lines.
 - `session` is one peer's way through the chat. It appends operations to the log, and the
-  switchboard sends what comes of them to the members.
+  switchboard sends the events that follow to the members.
 - `state` knows all names, rooms and numbers, and changes by operations alone. `names` decide what
   can be called what.
 - `history` keeps what was said.

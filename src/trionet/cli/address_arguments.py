@@ -52,7 +52,7 @@ def where_to_listen(
     names = [inherited_name(one) for one in [*where, *taken] if one is not None]
     for name in names:
         if name and names.count(name) > 1:
-            raise typer.BadParameter(f"fd:{name} can be used once only")
+            raise typer.BadParameter(f"fd:{name} can be used only once")
     return where
 
 

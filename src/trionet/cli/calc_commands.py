@@ -125,7 +125,7 @@ def calc_connect(
     address: Target = ADDRESS,
     name: Name = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit status 1 if any line failed.")
+        bool, typer.Option("--strict", help="End with status 1 if any line failed.")
     ] = False,
     *,
     network: ClientOptions,

@@ -24,7 +24,7 @@ from trionet.cli.redis_options import RedisFile, RedisKey, redis_options, redis_
 if TYPE_CHECKING:
     pass
 
-chat = App(help="A chat room for terminals.", no_args_is_help=True)
+chat = App(help="A chat for terminals, browsers and programs.", no_args_is_help=True)
 chat.command("serve")(chat_serve)
 
 
@@ -67,7 +67,7 @@ def chat_join(
     *,
     network: ClientOptions,
 ) -> None:
-    """Join a chat: a window on a terminal; F1 shows its keys, `/help` tells more, `q` leaves."""
+    """Join a chat in a terminal window. F1 shows the keys, `/help` the commands, `q` leaves."""
     if plain and linear:
         raise typer.BadParameter("it cannot be used together with --plain", param_hint="--linear")
     check_name(name)
@@ -146,10 +146,10 @@ def chat_tail(
         typer.Option(
             parser=_parse_since,
             metavar="TIME",
-            help="Begin with what was said 90s, 10m, 2h, 3d ago, or since 2026-11-28T02:35:00Z.",
+            help="Begin with the last 90s, 10m, 2h or 3d, or with 2026-11-28T02:35:00Z.",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")] = False,
     password_file: ClientPasswordFile = None,
     *,
     network: ClientOptions,
@@ -186,12 +186,15 @@ def chat_cluster(
     ] = None,
     redis_file: RedisFile = None,
     redis_key: RedisKey = "trionet",
-    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")] = False,
 ) -> None:
-    """Show who serves a chat on many machines, and how far each is."""
+    """Show which servers share a chat through Redis, and how far each has read."""
     url = redis_url(context, "redis", redis, redis_file, option="REDIS")
     if url is None:
-        raise typer.BadParameter("say where Redis is", param_hint="REDIS")
+        raise typer.BadParameter(
+            "give the URL of Redis, here, in a --redis-file or in TRIONET_CHAT_CLUSTER_REDIS",
+            param_hint="REDIS",
+        )
     options = redis_options(url, option="REDIS", key=redis_key)
 
     from trionet.cli.chat_cluster import show
@@ -209,7 +212,9 @@ class HistoryFormat(StrEnum):
 
 @chat.command("history")
 def chat_history(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `chat serve` keeps.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `chat serve --history` keeps.")
+    ],
     search: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="Only messages with all of these words."),
@@ -225,7 +230,7 @@ def chat_history(
         typer.Option(
             parser=_parse_since,
             metavar="TIME",
-            help="Only what was said since 90s, 10m, 2h, 3d ago, or since 2026-11-28T02:35:00Z.",
+            help="Only the last 90s, 10m, 2h or 3d, or since 2026-11-28T02:35:00Z.",
         ),
     ] = None,
     format_: Annotated[

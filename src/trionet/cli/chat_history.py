@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from trionet.chat.history import upkeep
 from trionet.chat.history.upkeep import Selection
 from trionet.chat.names.room_names import LOBBY
 from trionet.chat.state.events import Removed, RoomEvent
+from trionet.cli.printed_rows import rows_maker
 from trionet.cli.program_exit import DONE, FAILED
 from trionet.errors import TrionetError, system_reason
 from trionet.program.descriptors import write_all
@@ -36,7 +38,7 @@ def show(file: Path, selection: Selection, *, as_json: bool) -> int:
         selection: which events.
         as_json: one JSON object a line, as the chat sends them; otherwise for people.
     """
-    encode = json_events.encode if as_json else _as_text
+    encode = json_events.encode if as_json else partial(_as_text, rows_maker(1))
     return _ending(lambda: _print(upkeep.select(file, selection), encode))
 
 
@@ -115,8 +117,13 @@ def _parts(events: Iterable[RoomEvent]) -> Iterator[list[RoomEvent]]:
         yield part
 
 
-def _as_text(event: RoomEvent) -> bytes:
-    """Return the lines of an event as the console shows them, each after the local time."""
+def _as_text(rows_of: Callable[[str], str], event: RoomEvent) -> bytes:
+    """Return the lines of an event as the console shows them, each after the local time.
+
+    Args:
+        rows_of: breaks a line into the rows of a terminal.
+        event: the event.
+    """
     time = datetime.fromtimestamp(event.time / 1000).astimezone()
     begin = f"[{time:%Y-%m-%d %H:%M:%S}] "
     if event.room != LOBBY:
@@ -126,7 +133,8 @@ def _as_text(event: RoomEvent) -> bytes:
     else:
         lines = plain.encode(event).decode().removesuffix("\n")
     # The file may have been written by anybody.
-    return "".join([f"{begin}{safe_text(line)}\n" for line in lines.split("\n")]).encode()
+    shown = [rows_of(begin + safe_text(line)) for line in lines.split("\n")]
+    return "".join([f"{line}\n" for line in shown]).encode()
 
 
 def _tell(error: str) -> None:

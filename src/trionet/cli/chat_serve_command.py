@@ -87,7 +87,7 @@ def chat_serve(
         typer.Option(
             "--history",
             metavar="FILE|none",
-            help="Keep what was said in this file, or nowhere; else in memory, the newest.",
+            help="Where to keep what was said: in this file, nowhere, or the newest in memory.",
         ),
     ] = MEMORY,
     history_days: Annotated[
@@ -96,7 +96,7 @@ def chat_serve(
             "--history-days",
             parser=number_parser(HISTORY_DAYS),
             metavar="N",
-            help="Forget what is older than this in the file. Default: nothing.",
+            help="Days after which the file forgets what was said; default: it keeps all.",
             show_default=False,
         ),
     ] = None,
@@ -106,7 +106,7 @@ def chat_serve(
             "--grace",
             parser=number_parser(GRACE_SECONDS),
             metavar="SECONDS",
-            help="How long a program that asks for it is a member without a connection.",
+            help="How long a client that asks for it stays a member without a connection.",
         ),
     ] = DEFAULT_GRACE / 1000,
     password_file: PasswordFile = None,
@@ -128,13 +128,15 @@ def chat_serve(
     """Serve a chat until its last member has left (default: on localhost:22223)."""
     redis = cluster.settings(context)
     if workers is not None and redis is None:
-        raise typer.BadParameter("it needs --redis: they are one chat", param_hint="--workers")
+        raise typer.BadParameter(
+            "it needs --redis, through which the workers share one chat", param_hint="--workers"
+        )
     worker, where = take_place(addresses, ADDRESS, workers=workers, taken=[web, metrics])
     if web is not None and worker is None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
     page = metrics_address(metrics)
     if history_days is not None and history in (MEMORY, NONE):
-        raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
+        raise typer.BadParameter("it needs --history FILE", param_hint="--history-days")
     settings = network.settings(
         where,
         web=web_settings(

@@ -28,6 +28,7 @@ from trionet.chat.client.events import (
 from trionet.cli.address_options import ClientSettings
 from trionet.cli.client_leaving import until_interrupted
 from trionet.cli.password import given_password
+from trionet.cli.printed_rows import rows_printer
 from trionet.cli.running import Runtime
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
@@ -109,7 +110,7 @@ def _is_before(since: int, time: str) -> bool:
 async def _past(
     client: chat.Client, room: str, before: int, is_early: Callable[[str], bool]
 ) -> AsyncGenerator[ChatEvent]:
-    """Yield what happened in a room in front of a number, from the first time that is not early."""
+    """Yield what happened in a room before a number, from the first time that is not early."""
     # Find the first event, and only then yield from there on: only a page is kept at a time.
     first = before
     async for event in client.history(room, before=before):
@@ -139,7 +140,7 @@ async def _fill(client: chat.Client, gap: Missed) -> AsyncGenerator[ChatEvent]:
 async def _fill_anew(
     client: chat.Client, gap: Missed, last_time: str | None
 ) -> AsyncGenerator[ChatEvent]:
-    """Yield a gap across the beginning of an epoch, and behind it what the history has of it.
+    """Yield a gap across the beginning of an epoch, and after it what the history has of it.
 
     Nobody knows what the old epoch had in the end. The new one may have begun its numbers anew, or
     go on after the last that was kept, so the time tells what is new.
@@ -162,6 +163,8 @@ class _Printer:
     def __init__(self, runtime: Runtime, *, as_json: bool) -> None:
         self._runtime = runtime
         self._as_json = as_json
+        self._show = rows_printer(runtime.out, 1)
+        self._warn = rows_printer(runtime.err, 2)
 
     async def print(self, event: ChatEvent) -> None:
         # A welcome has the token, by which others could speak as this member.
@@ -173,9 +176,9 @@ class _Printer:
         elif isinstance(event, Said | Acted):
             who = f"{event.name}:" if isinstance(event, Said) else f"* {event.name}"
             for text in event.text.split("\n"):
-                self._runtime.out.print(safe_text(f"{event.time} {who} {text}"))
+                self._show(safe_text(f"{event.time} {who} {text}"))
         elif isinstance(event, Missed):
-            self._runtime.err.print("*** some messages are missing here")
+            self._warn("*** some messages are missing here")
         elif isinstance(event, Error):
-            self._runtime.err.print(safe_text(f"*** {event.reason}"))
+            self._warn(safe_text(f"*** {event.reason}"))
         await self._runtime.out.flush()

@@ -80,7 +80,7 @@ class Listener(Protocol):
 
 
 class ClientLink:
-    """A `Link` with its own client.
+    """A link (`trionet.cli.window.running.Link`) with its own client.
 
     Args:
         address: where the server is.

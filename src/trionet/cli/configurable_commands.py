@@ -105,7 +105,7 @@ class ConfiguredCommand(TyperCommand):
         return {key.name: key for key in keys}
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read what was typed, behind what a file and the environment say."""
+        """Read what was typed, after what a file and the environment say."""
         typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         given = {name for name, value in typed.items() if _is_given(value)}
         if "help" in given:

@@ -229,7 +229,7 @@ def read_file(file: Path) -> ConfigFile:
     """Read a file.
 
     Raises:
-        ConfigError: it cannot be read, or is no TOML.
+        ConfigError: it cannot be read, or is not TOML.
     """
     import tomllib
 
@@ -250,7 +250,7 @@ def read_file(file: Path) -> ConfigFile:
     except RecursionError:
         raise ConfigError(f"{file} has values within values, too deep to read") from None
     except ValueError as error:
-        # A name with a NUL, or no TOML.
+        # A name with a NUL, or a text that is not TOML.
         raise ConfigError(f"{file}: {str(error)[:1].lower()}{str(error)[1:]}") from None
 
 

@@ -36,7 +36,7 @@ def read_password(file: Path) -> str:
     except Unreadable as error:
         raise NoPassword(f"{file}: {error}") from None
     except NotPrivate:
-        raise NoPassword(f"{file}: others may read it: chmod 600 {file}") from None
+        raise NoPassword(f"{file}: others may read it: run chmod 600 {file}") from None
     try:
         text = content.removesuffix(b"\n").removesuffix(b"\r").decode()
         check_password(text)

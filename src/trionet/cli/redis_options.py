@@ -71,7 +71,7 @@ class RedisGiven:
             "--redis-wait",
             parser=number_parser(WAIT_SECONDS),
             metavar="SECONDS",
-            help="How long the start waits for Redis.",
+            help="How long to wait for Redis at the start.",
             rich_help_panel=_PANEL,
         ),
     ] = 10
@@ -81,7 +81,7 @@ class RedisGiven:
             "--lease",
             parser=number_parser(LEASE_SECONDS),
             metavar="SECONDS",
-            help="How long a server may be silent until its members have left.",
+            help="How long a server may be silent before its members count as gone.",
             rich_help_panel=_PANEL,
         ),
     ] = 4
@@ -91,7 +91,7 @@ class RedisGiven:
             "--max-pending",
             parser=number_parser(PENDING_BYTES),
             metavar="BYTES",
-            help="What may wait here while Redis is out of reach.",
+            help="How much of what members say may wait here while Redis is out of reach.",
             rich_help_panel=_PANEL,
         ),
     ] = 16 << 20
@@ -146,8 +146,8 @@ def redis_url(
             )
         if _has_password(given):
             typer.echo(
-                "error: a password in an argument is shown to everybody, by ps: put the URL into "
-                f"the variable {variable}, or into a file for --redis-file",
+                "error: everybody can see a password in an argument, with ps: put the URL into the "
+                f"variable {variable}, or into a file for --redis-file",
                 err=True,
             )
             raise typer.Exit(USAGE_ERROR)
@@ -193,7 +193,7 @@ def redis_options(
 
 
 def _has_password(url: str) -> bool:
-    """Tell whether a text has what may be a password, even if it is no URL."""
+    """Tell whether a text has what may be a password, even if it is not a URL."""
     user, at, _ = url.partition("://")[2].rpartition("@")
     return bool(at) and ":" in user
 
@@ -210,7 +210,7 @@ def _read_url(file: Path) -> str:
         raise typer.BadParameter(str(error), param_hint="--redis-file") from None
     except NotPrivate:
         raise typer.BadParameter(
-            "others may read the file: chmod 600 it", param_hint="--redis-file"
+            f"others may read it: run chmod 600 {file}", param_hint="--redis-file"
         ) from None
     try:
         url = content.decode().strip()

@@ -1,4 +1,10 @@
-"""Run a command from its async function to its exit status: errors, signals, logging."""
+"""Run a command from its async function to its exit status: errors, signals, logging.
+
+The layers, from the outside: signals, so that one that comes at any moment ends the program as it
+should; standard error, which has the error of everything inside; standard output, whose failure is
+such an error; the log; the command. What a server ends with differs from what a client ends with:
+`Signals.end` and `_supervise` say how.
+"""
 
 from __future__ import annotations
 
@@ -130,9 +136,8 @@ class Runtime:
 
     def log(self, reason: str) -> None:
         """Log something about the program."""
-        told = reason.removeprefix("warning: ")
-        level = logging.INFO if told is reason else logging.WARNING
-        logger.log(level, "%s", told, extra={"event": "program"})
+        level = logging.WARNING if reason.startswith("warning: ") else logging.INFO
+        logger.log(level, "%s", reason.removeprefix("warning: "), extra={"event": "program"})
 
 
 def run(command: Callable[[Runtime], Awaitable[object]], *, log: LogOptions | None = None) -> None:
@@ -185,14 +190,14 @@ async def _supervise(
             error = lost_output(out.failure) if out.failure is not None else error
             has_failed = error is not None or err.failure is not None
         if error is not None:
-            err.print(safe_text(f"error: {error}"))
+            _rows_of(err)(safe_text(f"error: {error}"))
             has_failed = True
     # By now it is known whether everything could be written to standard error.
     return FAILED if has_failed or (err.failure is not None and not signals.is_server) else DONE
 
 
 def _rows_of(err: Console) -> Callable[[str], object]:
-    """Return what prints a line of the log: a name may contain spaces, and a line anything."""
+    """Return what prints a line on standard error: a name in it may contain spaces."""
     if not os.isatty(2):
         return err.print
     # Imported only where it is needed, for a quick start.

@@ -69,7 +69,7 @@ def run_server(
         load: imports and returns what serves. The parent of workers never calls it, so it does
             not load the service.
         where: where to listen.
-        worker: which worker this process is; ``None``: it is none.
+        worker: which worker this process is; ``None``: it is not a worker.
         workers: the value of ``--workers``.
         limits: see `trionet.cli.workers.serve_by_workers`, as for all that follow.
         network: what goes with the addresses.

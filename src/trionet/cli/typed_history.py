@@ -98,7 +98,7 @@ class KeptHistory(History):
         if not data or self._failed:
             return
         if self._path is None:
-            self._fail("history is not kept: your home folder cannot be found, set HOME")
+            self._fail("history is not kept: your home folder cannot be found: set HOME")
             return
         try:
             _make_folder(self._path.parent)

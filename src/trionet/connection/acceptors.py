@@ -31,10 +31,10 @@ from trionet.user_faults import FaultLog
 # 64, it takes a fifth longer until a thousand members all know of each other.
 _ACCEPTS_AT_ONCE = 256
 
-# At a drain, up to this many connections in the queue of each listener are answered, all that it
-# holds by default, and for so long in all, which is enough for that many. Without a bound,
-# newcomers that never cease would keep the server from ending: one that accepts as fast as it can
-# never sees the queue empty.
+# At a drain, at most this many connections in the queue of each listener are answered (as many as
+# it holds by default), and all of them within this many seconds (enough for them). Without a
+# bound, newcomers that never cease would keep the server from ending: one that accepts as fast as
+# it can never sees the queue empty.
 _TURNED_AWAY_AT_ONCE = DEFAULT_BACKLOG
 _TURNING_AWAY_SECONDS = 0.25
 
@@ -168,10 +168,10 @@ def _answers_while_draining(listener: Listener) -> bool:
 
 
 def check_listeners(listeners: object) -> None:
-    """Refuse what is no list of listeners.
+    """Refuse what is not a list of listeners.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not one.
     """
     if not isinstance(listeners, Sequence) or not all(
         hasattr(listener, "accept_nowait") for listener in listeners

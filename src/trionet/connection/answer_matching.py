@@ -40,10 +40,10 @@ class ByOrder:
 
         Args:
             take: what takes its answer.
-            key: its id; by order there is none.
+            key: must be ``None``, the default: by order, requests have no ids.
 
         Raises:
-            ValueError: there is one.
+            ValueError: a key was given.
         """
         if key is not None:
             raise ValueError("these answers come in order: requests have no id without id_of")

@@ -26,7 +26,6 @@ from trionet.connection.outbox import Outbox
 from trionet.connection.paced_reader import PacedLineReader
 from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
-from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
 from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
@@ -80,7 +79,6 @@ class Connection(Ends, Generic[LineT]):
 
     __slots__ = (
         "_deadlines",
-        "_encode_notice",
         "_on_identified",
         "_state",
         "decode",
@@ -121,7 +119,6 @@ class Connection(Ends, Generic[LineT]):
         if not hasattr(stream, "send_all"):
             check_stream(stream, methods=["send_all"])
         super().__init__(limits, identifies=identifies)
-        self._encode_notice = safe_notices(encode_notice)
         self._on_identified = on_identified
         self._deadlines = deadlines
         self.stream = stream
@@ -153,7 +150,7 @@ class Connection(Ends, Generic[LineT]):
             nursery,
             max_waiting=limits.max_waiting,
             when_slow=when_slow,
-            encode_notice=self._encode_notice,
+            encode_notice=encode_notice,
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
             deferred=deferred,
@@ -242,7 +239,7 @@ class Connection(Ends, Generic[LineT]):
 
     def encoded(self, notice: Notice) -> bytes:
         """Return the lines that tell a notice, in the service's wire format."""
-        return self._encode_notice(notice)
+        return self.outbox.notices(notice)
 
     def speak(self, encode_notice: EncodeNotice) -> None:
         """Tell this peer the toolkit's notices in another wire format. Never a checkpoint.
@@ -253,8 +250,7 @@ class Connection(Ends, Generic[LineT]):
             encode_notice: see `trionet.serve`.
         """
         # All peers share the function, so a fault in it is logged once and not for each peer.
-        notices = self._encode_notice.replaced(encode_notice)
-        self._encode_notice = self.outbox.notices = notices
+        self.outbox.notices = self.outbox.notices.replaced(encode_notice)
 
     def note_passed(self, deadline: str) -> None:
         """Count a deadline that has passed, in the server's metrics. Never a checkpoint."""
@@ -302,11 +298,11 @@ class Connection(Ends, Generic[LineT]):
         if hasattr(self.stream, "call_on_input"):
             hook = None
             if answer is not None:
-                hook = AtOnce(self.lines, self.outbox, answer, self._encode_notice.faults).serve
+                hook = AtOnce(self.lines, self.outbox, answer, self.outbox.notices.faults).serve
             cast(CallsOnInput, self.stream).call_on_input(hook)
 
     async def _answer(self, bad_line: BadLine) -> None:
-        await self.outbox.send(self._encode_notice(LineRejected(bad_line)))
+        await self.outbox.send(self.encoded(LineRejected(bad_line)))
 
     def _give_up(self) -> None:
         self.lines.stop(InputEnd.SLOW)

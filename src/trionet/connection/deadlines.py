@@ -9,7 +9,6 @@ that has moved, the entry goes back into the heap.
 from __future__ import annotations
 
 import heapq
-import itertools
 import logging
 import math
 from collections import Counter
@@ -42,15 +41,15 @@ logger = logging.getLogger("trionet.server")
 class _Entry:
     """When to check one object; ``watched`` is ``None`` once the entry is stale."""
 
-    __slots__ = ("due", "number", "watched")
+    __slots__ = ("due", "watched")
 
-    def __init__(self, due: float, number: int, watched: Watched) -> None:
+    def __init__(self, due: float, watched: Watched) -> None:
         self.due = due
-        self.number = number
         self.watched: Watched | None = watched
 
     def __lt__(self, other: _Entry) -> bool:
-        return (self.due, self.number) < (other.due, other.number)
+        # Entries that are due at the same time come in any order.
+        return self.due < other.due
 
 
 class Deadlines:
@@ -68,7 +67,6 @@ class Deadlines:
         self.passed: Counter[str] = Counter()
         self._heap: list[_Entry] = []
         self._entries: dict[Watched, _Entry] = {}
-        self._numbers = itertools.count()
         self._earlier = trio.Event()
         # How many entries of the heap belong to nothing any more.
         self._stale = 0
@@ -85,7 +83,7 @@ class Deadlines:
             return
         if entry is not None:
             self._drop(entry)
-        entry = _Entry(due, next(self._numbers), watched)
+        entry = _Entry(due, watched)
         self._entries[watched] = entry
         heapq.heappush(self._heap, entry)
         if self._heap[0] is entry:

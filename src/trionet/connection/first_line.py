@@ -1,8 +1,9 @@
 """What a connection's first line decides: whether to hang up, and how long later lines may be.
 
-A web browser gives itself away by its first line (`request_line.py`). And a service with two wire
-formats tells them apart by a peer's first line, where the lines of one may have to be longer than
-those of the other: an `Opening` says so. Whatever else a peer sends keeps the ordinary limit.
+A web browser gives itself away by its first line (`trionet.transport.web.request_line`). And a
+service with two wire formats tells them apart by a peer's first line, where the lines of one may
+have to be longer than those of the other: an `Opening` says so. Whatever else a peer sends keeps
+the ordinary limit.
 
 A `LineReader` has a `FirstLine` until that line has come, and then drops it.
 """

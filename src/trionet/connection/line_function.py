@@ -25,7 +25,7 @@ LineFunction: TypeAlias = Callable[[str], str | None] | Callable[[bytes], bytes 
 # How long one peer's lines are answered before the others have their turn, in seconds.
 _SECONDS_AT_ONCE = 0.002
 
-# After so many characters of answers, the peer has to take them before it gets more. They are at
+# After this many characters of answers, the peer has to take them before it gets more. They are at
 # most four times as many bytes: a quarter of what may wait by default.
 _MOST_AT_ONCE = 65536
 

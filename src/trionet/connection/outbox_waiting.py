@@ -47,7 +47,6 @@ class Waits(Holds):
         "_nursery",
         "_on_blocked",
         "_on_overflow",
-        "_sends_now",
         "_stream",
         "_told",
         "_when_slow",
@@ -76,7 +75,6 @@ class Waits(Holds):
             direct_send(stream), max_waiting=max_waiting, deferred=deferred, framing=framing
         )
         self._stream = stream
-        self._sends_now = hasattr(stream, "send_nowait")
         self._nursery = nursery
         self._when_slow = when_slow
         self.notices = safe_notices(encode_notice)
@@ -174,7 +172,8 @@ class Waits(Holds):
             data = bytes(data)
         limit = self.max_waiting + self._awaited
         if self._when_slow is WhenSlow.DROP_OLDEST:
-            if not self._sends_now and self.max_waiting >= 2 * _RECORDS:
+            sends_now = hasattr(self._stream, "send_nowait")
+            if not sends_now and self.max_waiting >= 2 * _RECORDS:
                 limit -= _RECORDS
             dropped = self._queue.put(data, count=count, sent=sent, limit=limit)
             self.dropped += dropped
@@ -205,7 +204,7 @@ class Waits(Holds):
         done = False
         try:
             with scope:
-                if self._sends_now:
+                if hasattr(self._stream, "send_nowait"):
                     await write_now(queue, cast(SendsNow, self._stream), self._progress)
                 else:
                     # What is being written can no longer be dropped: at most a quarter of what may

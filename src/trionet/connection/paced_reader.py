@@ -11,7 +11,6 @@ from typing import Any
 
 import trio
 
-from trionet.connection.input_end import InputEnd
 from trionet.connection.reader import LineReader
 from trionet.connection.token_bucket import TokenBucket
 from trionet.errors import BadLine
@@ -36,14 +35,13 @@ class PacedLineReader(LineReader[LineT]):
         options: see `LineReader`.
     """
 
-    __slots__ = ("_bucket", "_resting")
+    __slots__ = ("_bucket",)
 
     def __init__(
         self, stream: trio.abc.ReceiveStream, *, rate: float, burst: int, **options: Any
     ) -> None:
         super().__init__(stream, **options)
         self._bucket = TokenBucket(rate=rate, burst=burst, now=trio.current_time())
-        self._resting: trio.CancelScope | None = None
 
     def charge(self, tokens: int) -> None:
         """Charge the peer for something that its lines caused. Never a checkpoint.
@@ -52,22 +50,13 @@ class PacedLineReader(LineReader[LineT]):
         """
         self._bucket.charge(tokens)
 
-    def stop(self, end: InputEnd = InputEnd.STOPPED) -> None:
-        """End the input at a line boundary; see `LineReader.stop`.
-
-        The lines that were received are handed out without a wait: once the input has ended, a wait
-        would not slow the peer down.
-        """
-        super().stop(end)
-        if self._resting is not None:
-            self._resting.cancel()
-
     def _take(
         self, data: bytes | None = None, max_lines: int = PART_LINES
     ) -> list[LineT | BadLine]:
         if self.end is not None:
+            # Now a wait would not slow the peer down.
             return super()._take(data, max_lines)
-        tokens = self._bucket.count(max_lines, self._now())
+        tokens = self._bucket.count(max_lines, self._clock.current_time())
         if not tokens:
             if data is not None:
                 self._decoder.hold(bytes(data))
@@ -77,9 +66,9 @@ class PacedLineReader(LineReader[LineT]):
         return part
 
     async def _wait_until_due(self) -> None:
-        due = self._bucket.when(self._now(), _INTERVAL)
+        due = self._bucket.when(self._clock.current_time(), _INTERVAL)
         # A peer that is kept waiting is not idle: whatever else it has sent is not read meanwhile.
         self.waiting_since = due
-        with trio.CancelScope(deadline=due) as self._resting:
+        with trio.CancelScope(deadline=due) as self._scope:
             await trio.sleep_forever()
-        self._resting = None
+        self._scope = None

@@ -18,6 +18,9 @@ from trionet.connection.reader import LineReader
 from trionet.limits import Limits
 from trionet.notices import IdleTimedOut, LoginTimedOut, Notice
 
+# One object for all connections: the minus in ``-math.inf`` makes a new one each time.
+_AT_ANY_TIME = -math.inf
+
 
 class PeerDeadlines:
     """The base of `trionet.Connection` that has its deadlines; see `trionet.abc.Watched`.
@@ -51,7 +54,7 @@ class PeerDeadlines:
         self._limits = limits
         self._identifies = identifies
         self._checks = 0
-        self._check_again_at = -math.inf
+        self._check_again_at = _AT_ANY_TIME
         # Seconds for which the service itself delayed the peer's login.
         self._postponed = 0.0
         self.name: str | None = None

@@ -71,13 +71,12 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
     """
 
     __slots__ = (
+        "_clock",
         "_handed",
-        "_interruptible",
         "_is_closed",
-        "_now",
         "_on_bad_line",
-        "_reading",
         "_receives_now",
+        "_scope",
         "_stream",
         "bytes_in",
         "on_first_input",
@@ -143,16 +142,17 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         self.bytes_in = 0
         self.on_first_input: Callable[[], None] | None = None
         self.read_size = READ_SIZE
-        # `trio.current_time` looks the clock up each time, and takes twice as long.
-        self._now = trio.lowlevel.current_clock().current_time
-        self.waiting_since = self._now()
+        # `trio.current_time` looks the clock up each time, and takes twice as long. The clock is
+        # everybody's; its method would be an object for each connection.
+        self._clock = trio.lowlevel.current_clock()
+        self.waiting_since = self._clock.current_time()
         self._stream = stream
-        self._interruptible = hasattr(stream, "interrupt_receive")
         self._receives_now: ReceivesNow | None = None
-        if self._interruptible and hasattr(stream, "receive_nowait"):
+        if hasattr(stream, "receive_nowait") and hasattr(stream, "interrupt_receive"):
             self._receives_now = cast(ReceivesNow, stream)
         self._is_closed = False
-        self._reading: trio.CancelScope | None = None
+        # Around a wait that only a cancellation ends.
+        self._scope: trio.CancelScope | None = None
         self._on_bad_line = on_bad_line
         # Lines that were received on behalf of a waiting task, which has not taken them yet.
         self._handed: list[LineT | BadLine] | None = None
@@ -195,7 +195,7 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
                 if part := self._take():
                     return part
                 continue
-            self.waiting_since = self._now()
+            self.waiting_since = self._clock.current_time()
             try:
                 if self._receives_now is not None:
                     await self._receives_now.wait_input()
@@ -205,7 +205,7 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
                             return part
                         continue
                     data = self._receives_now.receive_nowait(self.read_size)
-                elif self._interruptible:
+                elif hasattr(self._stream, "interrupt_receive"):
                     data = await self._stream.receive_some(self.read_size)
                 else:
                     data = await self._receive_some()
@@ -262,7 +262,7 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
             self._tell_first_input()
         part = self._take(data)
         if not part:
-            self.hand_back([], self._now())
+            self.hand_back([], self._clock.current_time())
         return part
 
     def hand_back(self, lines: list[LineT | BadLine], now: float) -> bool:
@@ -353,16 +353,16 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         if self.end is not None:
             return
         self.end = end
-        if self._interruptible:
+        if hasattr(self._stream, "interrupt_receive"):
             cast(Interruptible, self._stream).interrupt_receive()
-        elif self._reading is not None:
-            self._reading.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
     async def _wait_until_due(self) -> None:
         """Wait until a held line may be handed out. Perhaps a checkpoint."""
 
     async def _receive_some(self) -> bytes | bytearray:
-        with trio.CancelScope() as self._reading:
+        with trio.CancelScope() as self._scope:
             return await self._stream.receive_some(self.read_size)
         return b""
 

@@ -130,7 +130,7 @@ class Requests(EnteredOnce):
         raise AnswerTimedOut(f"no answer within {seconds:g} seconds")
 
     async def tell(self, line: str | bytes) -> None:
-        """Send a line that has no answer, behind what was asked before.
+        """Send a line that has no answer, after what was asked before.
 
         It waits while too much waits to be sent.
 

@@ -38,7 +38,7 @@ class ServerReadings:
         self._deadlines = deadlines
 
     def read(self) -> list[Reading]:
-        """Return what is so now. Never a checkpoint."""
+        """Return the readings of this moment. Never a checkpoint."""
         totals, served = self._totals, [*self._places.connections]
         now = totals.with_those(served)
         boxes = [connection.outbox for connection in served]

@@ -61,8 +61,8 @@ class Console:
         failure: why something could not be written; ``None`` if all went well or only the reader
             has gone.
         ended: is set when the output has failed, or nobody reads it any more.
-        tell_dropped: returns the line, without its newline, that stands in place of so many lines
-            that were dropped.
+        tell_dropped: returns the line, without its newline, that stands in place of a number of
+            lines that were dropped.
     """
 
     def __init__(self, fd: int, *, on_failure: Callable[[OSError], object] | None = None) -> None:

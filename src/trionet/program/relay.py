@@ -14,7 +14,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 
 
 def numbered(line: str, number: int) -> str:
-    """Return a line of a worker's log with its number: behind the time, or as a member in JSON.
+    """Return a line of a worker's log with its number: after the time, or as a member in JSON.
 
     A line without a time is for people, and stays as it is.
 

@@ -69,9 +69,8 @@ async def serve_until_signalled(
             are served until the last server has ended, and told as ready while none drains.
         report: called with the metrics of all servers again and again, in a process that is one of
             several; default: nobody is told.
-        show_state: called on SIGUSR1 with the state of the process, see
-            `trionet.program.process_state`;
-            default: SIGUSR1 does what it did before.
+        show_state: called on SIGUSR1 with the state of the process (see
+            `trionet.program.process_state`); default: SIGUSR1 does what it did before.
         queues: queues of the program, for its state.
         supervisor: who is told how the program is; default: whom the environment names.
 
@@ -201,7 +200,7 @@ async def _watch_hangups(
                 while not has_hung_up():  # noqa: ASYNC110
                     await trio.sleep(_LOOK_SECONDS)
         if has_hung_up():
-            _log("closing", "the terminal has hung up: closing")
+            _log("closing", "closing: the terminal has hung up")
             ending.take(signal.SIGTERM)
             return
 

@@ -100,7 +100,7 @@ def numbers_of(line: bytes) -> list[Reading]:
 
 
 def take_worker(environ: MutableMapping[str, str] | None = None) -> Worker | None:
-    """Return what this process was told as a worker; ``None``: it is none.
+    """Return what this process was told as a worker; ``None``: it is not a worker.
 
     The variable is removed, and the descriptors are not passed on, so that no child takes itself
     for the worker.

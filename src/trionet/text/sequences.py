@@ -1,7 +1,7 @@
 r"""Replace what is unsafe in a line: the slow look, for a line in which something may be.
 
 `trionet.text.safe` has the rules in words. Whether a joiner, a variation selector or a tag means
-something depends on its neighbours: at most three characters before it and one behind it, or the
+something depends on its neighbours: at most three characters before it and one after it, or the
 whole of a flag. So the rules are applied to all characters of a line at once, as arithmetic:
 
 - `str.translate` finds the class of each character in a table of the whole of Unicode.

@@ -1,1 +1,1 @@
-"""Where streams come from: addresses, sockets, listeners, epoll and TLS."""
+"""Where streams come from: addresses, sockets, listeners, epoll, TLS and WebSockets."""

@@ -14,7 +14,7 @@
 | ``unix:@NAME`` | an abstract socket (Linux) | an abstract socket (Linux) |
 | ``tls:`` before one with a port | as without it, encrypted | as without it, encrypted |
 | ``web:`` before one of these two | as without it, for browsers: WebSockets | as a WebSocket |
-| ``fd:NAME``, also after ``tls:``, ``web:`` | what the supervisor opened under this name | |
+| ``fd:NAME``, also after ``tls:``, ``web:`` | what the supervisor opened under this name | – |
 
 Port 0 lets the kernel pick a free port to listen on. ``localhost`` may be written in capitals and
 with a dot after it. A file whose name begins with ``@`` is ``unix:./@NAME``.

@@ -89,7 +89,7 @@ def client_context(
             `certificate` too.
 
     Raises:
-        TrionetError: the file cannot be used; the message names it.
+        TrionetError: a file cannot be used; the message names it.
     """
     if ca is not None:
         _check_readable(ca)

@@ -35,7 +35,7 @@ _MOST = RECORD_SIZE + 5 + 256
 
 
 class BrokenTLS(trio.BrokenResourceError):
-    """TLS itself is broken, such as by input that is none. The transport may well work."""
+    """TLS has failed, for example on input that is not TLS. The transport may still work."""
 
 
 class Ciphertext:

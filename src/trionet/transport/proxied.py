@@ -141,7 +141,7 @@ class ProxiedStream(SocketStream):
         super().close()
 
     def _take(self, header: HeaderReader) -> bool:
-        """Take what is the header's of what has come, and return whether anything had come."""
+        """Take the header's part of what has come, and return whether anything had come."""
         try:
             data = self._sock.recv(header.wanted, socket.MSG_PEEK)
             if not data:

@@ -22,7 +22,7 @@ MAX_V1 = 107
 _V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _V2_HEAD = 16
 
-# Bytes of addresses and TLVs behind the head of version 2. 65,535 could be announced; proxies send
+# Bytes of addresses and TLVs after the head of version 2. 65,535 could be announced; proxies send
 # some 100, or a few hundred with what they know of a client's certificate.
 MAX_V2_REST = 4096
 

@@ -84,7 +84,7 @@ class Input:
         on_input: called when input comes while a task waits for it; see `trionet.abc.CallsOnInput`.
     """
 
-    __slots__ = ("_owner", "_trap", "fd", "on_input", "reads", "task")
+    __slots__ = ("_last", "_owner", "_trap", "fd", "on_input", "reads", "task")
 
     def __init__(self, owner: Readiness, fd: int) -> None:
         self._owner = owner
@@ -92,6 +92,8 @@ class Input:
         self.on_input: OnInput | None = None
         # The task that waits for a new event.
         self.task: trio.lowlevel.Task | None = None
+        # The task that has waited last.
+        self._last: trio.lowlevel.Task | None = None
         # How many reads are worth trying although the kernel will report nothing new. Infinite once
         # the peer has ended or reset the connection: a read never blocks again.
         self.reads: float = 0
@@ -113,7 +115,13 @@ class Input:
             return
         if self.task is not None:
             raise trio.BusyResourceError("another task waits for this socket's input")
-        self.task = trio.lowlevel.current_task()
+        task = self._last
+        # Nearly always the same task waits, and then its coroutine runs now. Asking it spares a
+        # request 2 % of its instructions (52,900 to 51,700, callgrind), because Trio looks for the
+        # current task in a variable of the thread.
+        if task is None or not task.coro.cr_running:
+            task = self._last = trio.lowlevel.current_task()
+        self.task = task
         woken = yield self._trap
         if woken is not WOKEN:
             woken.unwrap()
@@ -145,8 +153,9 @@ class Input:
         """
         self.call_off(error)
         self._owner.forget(self.fd)
-        # The trap holds this object, and would be a cycle for the garbage collector.
-        self._trap = None
+        # The trap holds this object, and would be a cycle for the garbage collector. So would the
+        # task, if it goes on.
+        self._trap = self._last = None
 
 
 def _trap(abort: Callable[[object], trio.lowlevel.Abort]) -> object:

@@ -20,6 +20,9 @@ _PLAIN_TEXT = "the other side does not speak TLS"
 CERTIFICATE_REQUIRED = "the other side requires a certificate"
 CERTIFICATE_UNTRUSTED = "the other side does not trust this side's certificate"
 
+# How the reason begins if this side does not trust the other's certificate; OpenSSL's words follow.
+UNTRUSTED = "certificate verify failed: "
+
 # What OpenSSL says of certificates that a client should have shown, in words.
 _IN_WORDS = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the other side showed no certificate",
@@ -184,10 +187,10 @@ class TLSEngine:
 
 
 def check_context(context: object) -> None:
-    """Refuse what is no ``ssl.SSLContext``, such as the path of a certificate.
+    """Refuse what is not an ``ssl.SSLContext``, such as the path of a certificate.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not one.
     """
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(
@@ -208,7 +211,7 @@ def _may_be_tls(first: int) -> bool:
 def reason_of(error: ssl.SSLError) -> str:
     """Return what went wrong in a few words, without OpenSSL's source lines."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message.rstrip('.')}"
+        return f"{UNTRUSTED}{error.verify_message.rstrip('.')}"
     # Some errors have no reason, whatever their type says.
     reason: str | None = getattr(error, "reason", None)
     if reason in _NO_TLS:

@@ -151,5 +151,5 @@ async def test_a_password_that_is_refused_is_told_from_a_redis_that_is_not_ready
 
 def test_without_hiredis_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hiredis", None)
-    with pytest.raises(RedisError, match=r"install trionet\[redis\]"):
+    with pytest.raises(RedisError, match=r"pip install 'trionet\[redis\]'"):
         RedisLink(server_of("redis://127.0.0.1/0"))

@@ -351,6 +351,7 @@ def say(text: str, **fields: Any) -> str:
 
 def test_messages_that_come_together_are_read_in_one_go() -> None:
     assert decode_messages([say("one"), say(" two")]) == SayAll(["one", " two"], "lobby")
+    assert decode_messages([say("one"), f" {say('two')}\t"]) == SayAll(["one", "two"], "lobby")
     lines = [say("one", id=1), say("two"), say("three", id="x")]
     assert decode_messages([*lines]) == SayAll(["one", "two", "three"], "lobby", [1, None, "x"])
 
@@ -371,7 +372,6 @@ def test_messages_that_come_together_are_read_in_one_go() -> None:
         [say("one"), say("two", id={})],
         [say("one"), ""],
         [say("one"), "q"],
-        [say("one"), f" {say('two')}"],
         [say("one"), LineNotUTF8(b"\xff")],
         # Two lines that hold two objects, and yet not one each.
         [say("one") + say("two"), ""],
@@ -380,6 +380,13 @@ def test_messages_that_come_together_are_read_in_one_go() -> None:
         ['{"type":"say","x":{}', ',"room":"lobby","text":"one"}' + say("two")],
         ['{"type":"say","room":"lobby","text":"one","x":[{}', "{}]}" + say("two")],
         [say("one") + say("two"), '{"type":"say","x":{}', '{"y":1},"room":"lobby","text":"a"}'],
+        # The same with what stands between the lines when they are read together.
+        [f"{say('one')}][{say('two')}", ""],
+        [f"{say('one')}][{say('two')}"] * 2,
+        [f"{say('one')},{say('two')}", say("three")],
+        ['{"type":"say","x":[1', '2],"room":"lobby","text":"one"}'],
+        ['{"type":"say","x":[[1', '2]],"room":"lobby","text":"one"}', say("two")],
+        [f"[{say('one')}]", say("two")],
     ],
 )
 def test_whatever_needs_more_care_is_left_to_be_read_one_by_one(lines: list[Any]) -> None:
@@ -388,8 +395,8 @@ def test_whatever_needs_more_care_is_left_to_be_read_one_by_one(lines: list[Any]
 
 PIECES = st.sampled_from(
     [
-        say("one"), say("two", id=1), say("three", room="x"), "{", "}", "[", "]", ",", '"', ":",
-        " ",
+        say("one"), say("two", id=1), say("three", room="x"), "{", "}", "[", "]", "][",
+        ",", '"', ":", " ",
         '{"type":"ping"}', '{"type":"say","x":{}', '"room":"lobby","text":"a"}', '"x":[', "\\ud800",
         '"id":1', "1e400", "é", "\r",
     ]
@@ -399,6 +406,7 @@ PIECES = st.sampled_from(
 @settings(deadline=None)
 @given(st.lists(st.lists(PIECES, max_size=4).map("".join), min_size=1, max_size=4))
 @example([say("one") + say("two"), " "])
+@example([f"{say('one')}][{say('two')}", ""])
 def test_read_in_one_go_is_what_reading_one_by_one_gives(lines: list[str]) -> None:
     run = decode_messages(list(lines))
     if run is None:

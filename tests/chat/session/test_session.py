@@ -14,6 +14,7 @@ from trionet.abc import Box
 from trionet.chat import Event, Request, Session, Switchboard
 from trionet.chat.formats import plain
 from trionet.chat.formats.requests import AskWho, LogIn
+from trionet.chat.history.memory import MemoryHistory
 from trionet.errors import LineNotUTF8, LineTooLong
 
 
@@ -413,6 +414,32 @@ def test_when_the_room_is_full_one_line_is_taken_and_counted() -> None:
     # Messages that came together are taken together.
     assert ann.session.receive_batch(["one", "two"]) == 2
     assert ann.session.receive_batch([]) == 0
+
+
+def test_only_messages_of_a_member_are_said_at_once() -> None:
+    room = Switchboard(PromptHub())
+    ann, bob = member(room, "Ann"), member(room, "Bob")
+    ann.box.take()
+    assert bob.session.say_at_once(["hello", "/me waves"]) is False
+    assert bob.session.say_at_once(["hello", LineTooLong(5, b"hello")]) is False
+    assert ann.box.take() == []
+    assert bob.session.say_at_once(["hello", "there"]) is True
+    assert ann.box.take() == ["Bob: hello", "Bob: there"]
+    stranger = Peer(room)
+    assert stranger.session.say_at_once(["Carl"]) is False
+    bob.say("q")
+    assert bob.session.say_at_once(["hello"]) is False
+    assert ann.box.take() == ["*** Bob left (1 here)"]
+
+
+def test_nothing_is_said_before_an_errand() -> None:
+    room = Switchboard(PromptHub(), history=MemoryHistory())
+    ann, bob = member(room, "Ann"), member(room, "Bob")
+    ann.box.take()
+    bob.say("/history")
+    assert bob.session.errand is not None
+    assert bob.session.say_at_once(["hello"]) is False
+    assert ann.box.take() == []
 
 
 def test_lines_after_a_q_are_not_taken() -> None:

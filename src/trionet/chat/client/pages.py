@@ -23,8 +23,8 @@ class Past:
     Args:
         ask: asks the server for a page.
         room: where.
-        after: the number behind which to begin, oldest first; ``None``: newest first.
-        before: the number in front of which the events are; ``None``: no end.
+        after: the number after which to begin, oldest first; ``None``: newest first.
+        before: the number before which the events are; ``None``: no end.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class PasswordWanted(TrionetError):
         super().__init__(
             "wrong password"
             if was_given
-            else "the server wants a password: --password-file or TRIONET_PASSWORD"
+            else "the server wants a password: give it with --password-file or TRIONET_PASSWORD"
         )
         self.name = name
         self.was_given = was_given

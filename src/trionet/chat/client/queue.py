@@ -71,7 +71,7 @@ class _Gap:
         self._is_mixed = False
 
     def add(self, event: ChatEvent) -> None:
-        """Note an event that comes behind all others."""
+        """Note an event that comes after all others."""
         self.count += (event.count or 1) if isinstance(event, Missed) else 1
         room, after, before = _place_of(event)
         if room is None:

@@ -77,7 +77,7 @@ class ClientState:
         self._replayed: frozenset[str] = frozenset()
         self._asks: dict[int, Ask] = {}
         self._lookups: list[Lookup] = []
-        # Rooms and numbers of what has come of this member's requests, as long as any waits.
+        # Rooms and numbers of the outcomes of this member's requests, as long as any waits.
         self._own: set[tuple[str, int]] = set()
         self._last_id = 0
         self._last_order = 0
@@ -225,7 +225,7 @@ class ClientState:
             self._replay(event)
 
     def _replay(self, event: RoomEvent) -> None:
-        """Find what came of a request in a replay, where of one's own only messages have `re`."""
+        """Find the outcome of a request in a replay, where of one's own only messages have `re`."""
         for ask in [*self._asks.values()]:
             is_of_room = ask.is_doubtful and ask.room == event.room
             if is_of_room and ask.type in ("topic", "remove") and ask.is_done_by(event):
@@ -289,7 +289,7 @@ class ClientState:
             self._asks[ask.id] = ask
 
     def _settle_doubts(self) -> None:
-        """Decide what becomes of what was sent and not answered: see `requests`."""
+        """Decide what becomes of what was sent and not answered; see `unanswered_requests`."""
         if not self.is_live:
             return
         to_look_up: dict[str, list[Ask]] = {}
@@ -312,7 +312,7 @@ class ClientState:
         return was_replayed and (not ask.is_said or ask.token == self._brought)
 
     def _look(self, lookup: Lookup, event: ChatEvent) -> None:
-        """Learn from a page of the history what came of requests."""
+        """Learn the outcome of requests from a page of the history."""
         if isinstance(event, History):
             for past in event.events:
                 ask = lookup.find(past, self._own, self._named_for)

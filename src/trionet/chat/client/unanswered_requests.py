@@ -1,8 +1,8 @@
 """What a chat's client has asked for, until it is answered. Pure.
 
 The server answers in order. After a lost connection the requests that nobody has answered are sent
-again, and nothing may be said twice because of that. `Doubt` says of each request how it is found
-out whether it was carried out:
+again, and nothing may be said twice because of that. So the client first finds out whether a
+request was carried out:
 
 - The server itself knows what it has said for a member that it holds: it repeats the receipt.
 - Other events of one's own come in the replay, which has everything that was not seen, unless a
@@ -121,7 +121,7 @@ class Ask:
         return self.type in _CAUSED
 
     def is_done_by(self, event: ChatEvent) -> bool:
-        """Tell whether an event of its room may be what came of it."""
+        """Tell whether an event of its room may be its outcome."""
         kind = _CAUSED[self.type]
         if not isinstance(event, kind) or event.number <= self.since or event.name != self.name:
             return False
@@ -226,7 +226,7 @@ class Lookup:
 
         Args:
             event: from the history.
-            others: the rooms and numbers of what is known to have come of other requests.
+            others: the rooms and numbers of what is known to be the outcome of other requests.
             named_for: the token of which the history names each message's request (J116);
                 ``None``: of none.
         """

@@ -137,7 +137,7 @@ def is_beginning(data: bytes) -> bool:
 
 
 def decode_entry(data: bytes) -> Parsed | None:
-    """Read an entry; ``None``: it is none, but something that somebody else put there.
+    """Read an entry; ``None``: it is not one, but something that somebody else put there.
 
     Raises:
         UnknownFormat: it is the hello of a node with another format.

@@ -12,7 +12,6 @@ from 50 MB after the start to 75.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
@@ -20,6 +19,10 @@ from typing import Any, Protocol, TypeAlias
 import trio
 
 from trionet.chat.cluster.options import RedisError, RedisServer
+from trionet.errors import ConnectError
+from trionet.transport.addresses import TCPAddress, TLSAddress
+from trionet.transport.network import SystemNetwork
+from trionet.transport.tlsengine import UNTRUSTED
 
 Command: TypeAlias = tuple[bytes, ...]
 
@@ -96,7 +99,9 @@ class RedisLink:
         try:
             import hiredis
         except ImportError:
-            raise RedisError("Redis needs the package hiredis: install trionet[redis]") from None
+            raise RedisError(
+                "Redis needs the extra `redis`: pip install 'trionet[redis]'"
+            ) from None
         self._server = server
         # `Any`, because hiredis's type stub accepts only a tuple of one item.
         self._pack: Any = hiredis.pack_command
@@ -105,7 +110,7 @@ class RedisLink:
         )
         self._parser = self._make_parser()
         self._stream: trio.abc.Stream | None = None
-        self._socket: trio.socket.SocketType | None = None
+        self._close: Callable[[], object] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -121,7 +126,7 @@ class RedisLink:
                         raise LinkLost("the connection is gone")
                     await self._open()
                 return await self._ask(commands)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
+        except (ConnectError, trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
             self.close()
             raise LinkLost(repr(error)) from error
         except trio.TooSlowError as error:
@@ -133,9 +138,9 @@ class RedisLink:
 
     def close(self) -> None:
         """Close the connection. Never a checkpoint."""
-        sock, self._socket, self._stream = self._socket, None, None
-        if sock is not None:
-            sock.close()
+        close, self._close, self._stream = self._close, None, None
+        if close is not None:
+            close()
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands over the open connection, and return the answers."""
@@ -154,12 +159,12 @@ class RedisLink:
 
     async def _open(self) -> None:
         """Connect, and log in."""
-        server = self._server
-        tcp = await trio.open_tcp_stream(server.host, server.port)
-        self._socket, self._parser = tcp.socket, self._make_parser()
-        self._stream = tcp
+        server, self._parser = self._server, self._make_parser()
         if server.tls:
-            self._stream = await self._secured(tcp)
+            await self._open_tls()
+        else:
+            tcp = await trio.open_tcp_stream(server.host, server.port)
+            self._stream, self._close = tcp, tcp.socket.close
         hello: Command = (b"HELLO", b"3")
         if server.username or server.password:
             user, password = server.username or "default", server.password or ""
@@ -176,27 +181,18 @@ class RedisLink:
             if isinstance(answer, ErrorAnswer):
                 raise LinkLost(answer.reason)
 
-    async def _secured(self, tcp: trio.SocketStream) -> trio.abc.Stream:
-        place = self._server.place
-        stream = trio.SSLStream(
-            tcp, ssl.create_default_context(), server_hostname=self._server.host
-        )
+    async def _open_tls(self) -> None:
+        server = self._server
+        # A network of its own reads the certificates again: the operator may have replaced them.
+        network = SystemNetwork()
         try:
-            await stream.do_handshake()
-        except trio.BrokenResourceError as error:
-            if (doubt := _doubt_of(error)) is None:
+            tls = await network.connect(str(TLSAddress(TCPAddress(server.host, server.port))))
+        except ConnectError as error:
+            _, _, doubt = str(error).partition(UNTRUSTED)
+            if not doubt:
                 raise
             raise RedisError(
-                f"Redis at {place} shows a certificate that cannot be trusted: {doubt} "
+                f"Redis at {server.place} shows a certificate that cannot be trusted: {doubt} "
                 "(the variable SSL_CERT_FILE names a file with your own authority)"
             ) from None
-        return stream
-
-
-def _doubt_of(error: BaseException | None) -> str | None:
-    """Return why a certificate is not trusted; ``None``: that is not what went wrong."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error.verify_message
-        error = error.__cause__
-    return None
+        self._stream, self._close = tls, tls.close

@@ -20,8 +20,8 @@ from trionet.chat.cluster.replica import BEGINNING, Replica, epoch_of
 from trionet.chat.state.operations import ConnectionId, KeptRoom, LogIn
 from trionet.chat.state.state import State
 
-# After the log has lost a part, numbers go on so far above the highest that this node has told. The
-# first node to come back may not be the one that told most, and no number must be told twice.
+# After the log has lost a part, numbers go on this far above the highest that this node has told.
+# The first node to come back may not be the one that told most, and no number must be told twice.
 LIFT = 1 << 20
 
 
@@ -49,7 +49,7 @@ class Audience(Protocol):
         """Tell everyone that an epoch has begun."""
 
     def may_have_missed(self, lift: int) -> None:
-        """Note that others may have told what is lost; then numbers go on so far above theirs."""
+        """Note that others may have told what is lost; then numbers go on `lift` above theirs."""
 
 
 class Standing:

@@ -107,7 +107,7 @@ def server_of(url: str) -> RedisServer:
     """Read a URL.
 
     Raises:
-        ValueError: it is none. The message does not repeat it.
+        ValueError: it cannot be read. The message does not repeat it.
     """
     hint = "a Redis URL is redis://HOST:PORT/0, or rediss:// with TLS"
     try:

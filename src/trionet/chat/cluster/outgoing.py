@@ -34,9 +34,9 @@ from trionet.chat.state.operations import (
 MAX_ENTRY_BYTES = 256 << 10
 MAX_ENTRY_ITEMS = 1024
 
-# What was read back so long ago is taken as safe, in seconds: Redis writes to its disk each second.
+# What was read back this many seconds ago is taken as safe: Redis writes to its disk each second.
 SAFE_AFTER = 5.0
-# And at most so much is kept for that, in bytes.
+# And at most this many bytes are kept until then.
 MAX_RECENT = 16 << 20
 
 # What an operation takes besides its bytes, in bytes: a tuple, a number and a place in a list.

@@ -1,7 +1,17 @@
 """The task that reads: it applies what the stream has, and finds its place again if it is gone.
 
-It asks for its own last position too: if that is missing, the stream was trimmed, cut, flushed or
-rolled back, and the node goes on from another past.
+With each read it asks for its own last position too. If that is missing, one of two things has
+happened, and the node finds its place again from the snapshot (`Reader._resync`):
+
+- The stream was *trimmed*, and this node was too far behind. The snapshot has all that it missed.
+  Its members are told at once what they have missed, and its life goes on if the snapshot has it.
+- The stream has *another past*: it was cut, flushed or rolled back. What members here were told may
+  never have happened there. What was told here already is applied without a word. The node begins
+  another life in a new epoch, and differences are told only after some seconds, in which members of
+  all nodes come in again.
+
+In either case a node that begins another life first notes whose connection each unwritten operation
+is for. Only then do members get other numbers (`Away.jump`).
 """
 
 from __future__ import annotations
@@ -35,7 +45,7 @@ _BLOCK = 1000
 # For how long entries are applied until others may run, in seconds.
 _STRETCH = 0.005
 
-# A node that has not read for so long, in seconds, may have missed what others no longer repeat.
+# A node that has not read for this many seconds may have missed what others no longer repeat.
 _BEHIND = SAFE_AFTER - 2.0
 
 
@@ -45,7 +55,7 @@ class Reader:
     Args:
         standing: how the node stands.
         open_link: makes a connection.
-        telling: tells what comes of it.
+        telling: tells the events that follow.
         upkeep: looks after the snapshot.
         clock: returns the time, in milliseconds since 1970, UTC.
         on_news: called after each stretch of entries.
@@ -146,7 +156,7 @@ class Reader:
         self._on_news()
 
     def _next(self, position: str, data: bytes) -> None:
-        """Apply an entry, and tell what came of it."""
+        """Apply an entry, and tell the events that follow."""
         self._telling.begin_entry()
         self._note(self._standing.replica.apply(position, data, self._telling.tell), position)
 

@@ -6,8 +6,8 @@ The parts, each with a file of its own:
 - `writer` sends one entry at a time, and the same entry again until it is in. `seq` makes sure that
   it counts once.
 - `reader` applies what the stream has, and finds its place again where that is gone.
-- `telling` tells each event once, and `upkeep` saves snapshots.
-- `standing` is what they share.
+- `untold_events` tells each event once, and `upkeep` saves snapshots.
+- `node_standing` is what they share.
 
 Reading proves nothing about writing: a Redis that is full, or a replica, can be read. So the log
 counts as out of reach when an entry has not come back for 2 s. There is one with each heartbeat.

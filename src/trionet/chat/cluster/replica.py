@@ -45,13 +45,13 @@ _Dump: TypeAlias = tuple[int, str, int, Settings | None, str, int, LivesDump, by
 
 
 class Part(Struct):
-    """Events that came of one entry of a life.
+    """The events of one entry of a life.
 
     Attributes:
         life: the life.
         seq: the number of the entry. Of what is said again, that of the entry that was lost;
-            `EXPIRY`: it is no part of any entry.
-        events: what came of it.
+            `EXPIRY`: it belongs to no entry.
+        events: what happened.
     """
 
     life: int
@@ -60,14 +60,14 @@ class Part(Struct):
 
 
 class Applied(Struct):
-    """What came of an entry in the stream.
+    """What an entry in the stream has changed.
 
     Attributes:
         verdict: whether it counted; ``None``: it was not an entry.
         node: who wrote it.
         life: in which life.
         seq: its number.
-        parts: what came of it, in order, if nobody was told meanwhile.
+        parts: its events, in order, if nobody was told meanwhile.
         over: the nodes whose lives ended with it.
     """
 
@@ -115,7 +115,7 @@ class Replica:
         Args:
             position: its id.
             data: the entry.
-            tell: called with what comes of it, part by part: whoever logs in or joins is told what
+            tell: called with its events, part by part: whoever logs in or joins is told what
                 is there at that moment. Default ``None``: all parts are returned.
 
         Raises:
@@ -278,7 +278,7 @@ def time_of(position: str) -> int:
 
 
 def epoch_of(chat: str, generation: int) -> str:
-    """Return the epoch of a chat whose order was lost so often."""
+    """Return the epoch of a chat whose order was lost `generation` times."""
     return f"{chat}.{generation}" if generation else chat
 
 

@@ -1,7 +1,7 @@
 """Snapshots: from where a new node starts, and what the stream can do without.
 
-A snapshot is saved late: only when so much has happened after it that a node that starts from it
-has a history too. The node that has lived longest saves it, together with the trim, by one script,
+A snapshot is saved late: only when enough has happened after it that a node that starts from it has
+a history too. The node that has lived longest saves it, together with the trim, by one script,
 and only if there is none that is newer.
 """
 
@@ -67,7 +67,7 @@ class Snapshots:
         self._dump: tuple[str, bytes] | None = None
 
     def note(self, events: list[StateEvent]) -> None:
-        """Count what came of an entry."""
+        """Count the events of an entry."""
         for event in events:
             self._events += len(event.texts) if type(event) is Said else 1
 

@@ -102,7 +102,7 @@ async def load_past(
     """Load what is there, and tell whether something is missing before the stream.
 
     Somebody has cut the stream then. A node that lives saves another snapshot soon. If none
-    does within so many seconds, what is missing is lost for good.
+    does within `patience` seconds, what is missing is lost for good.
     """
     until = trio.current_time() + patience
     while True:

@@ -1,4 +1,10 @@
-"""Which events this node tells: each once, whatever past the stream has."""
+"""Which events this node tells: each once, whatever past the stream has.
+
+An entry is known by its life and number, wherever it stands in a stream. A node that finds its
+place again applies entries that it had applied before, and tells only those whose numbers are
+greater than all that it has told of that life. The end of a life stands in no entry, and is always
+told.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +40,11 @@ class Telling:
         self._telling.clear()
 
     def is_new(self, life: int, seq: int) -> bool:
-        """Tell whether what came of an entry of a life was never told here."""
+        """Tell whether the events of an entry of a life were never told here."""
         return seq > self.shown.get(life, -1)
 
     def tell(self, part: Part) -> None:
-        """Tell what came of a part of an entry, unless it was told before."""
+        """Tell the events of a part of an entry, unless they were told before."""
         if part.seq != EXPIRY:
             # An entry may have several parts of its own; all are new, or none is.
             key = part.life, part.seq

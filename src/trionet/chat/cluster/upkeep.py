@@ -1,4 +1,9 @@
-"""The snapshot: a node that starts finds one from which the stream goes on."""
+"""The snapshot: a node that starts finds one from which the stream goes on.
+
+`Upkeep.save` is the usual way: the oldest node saves a snapshot when `snapshots.py` says so, and
+trims the stream. `Upkeep.care` mends what went wrong: if the stream does not reach back to the
+snapshot, a node saves its own state at once, and trims nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The task that writes: one entry at a time, and the same one again until it is in.
 
-Before the first entry on each connection it looks whether the entry would come behind all that
+Before the first entry on each connection it looks whether the entry would come after all that
 nodes have told.
 """
 
@@ -113,7 +113,7 @@ class Writer:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _is_in_place(self, link: Link) -> bool:
-        """Tell whether an entry that is written now comes behind what this node has read.
+        """Tell whether an entry that is written now comes after what this node has read.
 
         A Redis that has lost its newest part has started anew, so only another connection has to be
         looked at. Until the reader has found its place again nothing is written: it would get

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import count, repeat
 from typing import Any, TypeVar
 
 import msgspec
@@ -224,18 +225,19 @@ def _encode_run(said: events.Said, ids: list[RequestId] | None) -> bytes:
         # Encoding a list of one takes twice as long.
         id_ = None if ids is None else ids[0]
         return _line(_Said(room, said.number, time, name, said.texts[0], id_))
-    if ids is None:
-        run = [
-            _Said(room, number, time, name, text)
-            for number, text in enumerate(said.texts, said.number)
-        ]
-    else:
-        run = [
-            _Said(room, number, time, name, text, id_)
-            for number, (text, id_) in enumerate(zip(said.texts, ids, strict=True), said.number)
-        ]
+    # `map` makes the structs without a bytecode: a run of 25 takes 0.86 of the time of a
+    # comprehension, with ids 0.76.
+    run = map(
+        _Said,
+        repeat(room),
+        count(said.number),
+        repeat(time),
+        repeat(name),
+        said.texts,
+        ids or repeat(None),
+    )
     # One call for all: a call for each takes twice as long.
-    return _encoder.encode_lines(run)
+    return _encoder.encode_lines(list(run))
 
 
 def _line(line: _Line) -> bytes:

@@ -12,7 +12,7 @@ field that is left out, so optional fields may be ``null`` and others may not.
 from __future__ import annotations
 
 from functools import reduce
-from operator import or_
+from operator import itemgetter, or_
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -209,7 +209,7 @@ _TYPES = frozenset([fields.__struct_config__.tag for fields in _OF_MEMBERS])
 
 _stranger_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, _OF_STRANGERS))
 _member_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, _OF_MEMBERS))
-_say_decoder = msgspec.json.Decoder(_Say)
+_says_decoder = msgspec.json.Decoder(tuple[_Say])
 _head_decoder = msgspec.json.Decoder(_Head)
 _id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(_Id)
 _type_decoder = msgspec.json.Decoder(str)
@@ -218,8 +218,7 @@ _type_decoder = msgspec.json.Decoder(str)
 # surrogate pair, which no `LineDecoder` lets through, is a `UnicodeError`.
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
-# The last character of a text that is blank, or that loses white space at its end.
-_NEEDS_CARE = frozenset(("", " "))
+_LAST = itemgetter(-1)
 
 
 def is_object(line: str) -> bool:
@@ -263,27 +262,29 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
         # `decode` takes half as long for one.
         return None
     try:
-        block = "\n".join(cast(list[str], lines))
+        # Each line becomes an array with one object. `decode_lines` ignores line ends and reads one
+        # value after the other, but `][` is valid JSON nowhere else: no value is on two lines.
+        # (Looking for braces around the line ends took a quarter longer with texts of 32 bytes, and
+        # twice as long with 512.)
+        block = "]\n[".join(cast(list[str], lines))
     except TypeError:
         # One of them is a bad line, which is not a string.
-        return None
-    # `decode_lines` ignores line ends: it reads one object after the other. If each line begins
-    # and ends with a brace, no object is on two lines: a comma would follow its `}`.
-    if block[:1] != "{" or block[-1:] != "}" or block.count("}\n{") != len(lines) - 1:
         return None
     # No control character but DEL stands in JSON as it is: without escapes, texts are printable.
     if not block.isascii() or "\\" in block or "\x7f" in block:
         return None
     try:
-        said = _say_decoder.decode_lines(block)
+        said = [one for (one,) in _says_decoder.decode_lines(f"[{block}]")]
     except UNREADABLE:
         return None
     if len(said) != len(lines):
-        # Some line is two objects.
+        # Some line is two arrays.
         return None
     room = said[0].room
     texts = [one.text for one in said]
-    if not _NEEDS_CARE.isdisjoint([text[-1:] for text in texts]):
+    # Nothing is blank, and nothing loses white space at its end. A slice of each text instead takes
+    # twice as long.
+    if not all(texts) or " " in map(_LAST, texts):
         return None
     if len(block) > MAX_TEXT and max(map(len, texts)) > MAX_TEXT:
         return None

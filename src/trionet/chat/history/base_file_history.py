@@ -1,8 +1,8 @@
 """What every history in a file does: it answers from memory and from the file.
 
 `file_history.FileHistory` also writes the file; `followed_history.FollowedHistory` reads what
-another process writes. Both have the newest events of each room in memory (`ring.py`), and beside
-these what the file may lack: a page comes from the file until it meets them.
+another process writes. Both have in memory the newest events of each room (`ring.py`) and whatever
+the file may lack. A page comes from the file until it meets them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BesideFile(Protocol):
     """
 
     def append(self, event: RoomEvent, taken: int) -> None:
-        """Put an event behind all others; `taken` is its `ring.cost`."""
+        """Put an event after all others; `taken` is its `ring.cost`."""
 
     def of(self, room: str | None) -> list[RoomEvent]:
         """Return the events of a room, or of all, oldest first."""
@@ -59,7 +59,7 @@ class BesideFile(Protocol):
         """Yield the events of a room with numbers below one, the newest first. Runs are cut."""
 
     def after(self, room: str, number: int, limit: int) -> list[RoomEvent]:
-        """Return events of a room with greater numbers, the oldest first; so many at most."""
+        """Return at most `limit` events of a room with greater numbers, the oldest first."""
 
     def removed(self, room: str) -> Collection[int]:
         """Return the numbers of a room's texts that may still be in the file, but must not be."""
@@ -110,7 +110,7 @@ class FiledHistory:
         limit: int,
         most_bytes: int = PAGE_SIZE,
     ) -> Page:
-        """Return events of a room beside a number; without one, the newest.
+        """Return events of a room before or after a number; without one, the newest.
 
         Raises:
             trionet.chat.HistoryError: the file cannot be read.
@@ -238,7 +238,7 @@ class FiledHistory:
             yield from self._beside.backwards(room, before)
 
     def _forwards(self, room: str, after: int, limit: int) -> list[RoomEvent]:
-        """Return so many of them behind a number, which is in the file or the last in it."""
+        """Return `limit` of them after a number, which is in the file or the last in it."""
         floor = self._ring.floor(room)
         if floor is not None and after >= floor:
             return self._ring.between(room, after, BEYOND)

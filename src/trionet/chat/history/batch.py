@@ -16,38 +16,18 @@ from msgspec import convert
 
 from trionet.chat.history import opening
 from trionet.chat.history.prepared_rows import Part, Prepared
-from trionet.chat.history.rows import INDEX_TEXT, Kind, in_parts, index_text
+from trionet.chat.history.rows import NOTHING, Kind, in_parts, index_text, index_words
 from trionet.chat.names.room_names import parse_room
 from trionet.errors import TrionetError
 
 # How many rows one statement has: as many of the first size as there are, and so on.
 _SIZES = (512, 64, 8, 1)
 
-# The rows of a part, as SQLite takes them apart by itself. (`execute` with a value for each
-# column held the lock for 4 µs a row: 8 ms of a batch.)
-_EVENTS = f"""
-    INSERT INTO events
-    SELECT
-        :row + 1 + one.key,
-        (SELECT id FROM rooms WHERE rooms.key = json_extract(one.value, '$[8]')),
-        {", ".join([f"json_extract(one.value, '$[{column}]')" for column in range(8)])}
-    FROM json_each(:events) AS one
-"""
-_ENTRIES = f"""
-    INSERT INTO words (rowid, text)
-    SELECT row, {INDEX_TEXT}
-    FROM (
-        SELECT events.id AS row, events.room AS room, one.value AS entry
-        FROM json_each(:entries) AS one CROSS JOIN events ON events.id = :row + 1 + one.key
-        WHERE one.value IS NOT NULL
-    )
-"""
-_EVENT = """
-    INSERT INTO events
-    SELECT ?1, (SELECT id FROM rooms WHERE key = ?10), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
-"""
-_WORDS, _WORD_COLUMNS = "words (rowid, text)", 2
-_DELETIONS, _DELETION_COLUMNS = "words (words, rowid, text)", 3
+# Tables and their columns, with a row of what is put there.
+_EVENTS = "events", f"({', '.join(['?'] * 6 + [f'nullif(?, {NOTHING})'] * 4)})"
+_WORDS = "words (rowid, text)", "(?, ?)"
+_DELETIONS = "words (words, rowid, text)", "(?, ?, ?)"
+_EVENT_COLUMNS = 10
 
 # How long the thread that writes pauses after each part, in seconds. Without pauses, it may keep a
 # core for as long as the kernel lets it, some 3 ms, while the server waits. With 10,000 messages/s
@@ -95,17 +75,16 @@ class Batch:
         return self.last_row if self._indexes else self._indexed
 
     def write(self, rows: Prepared) -> None:
-        """Write all rows behind all others. Those that erase a text do so."""
+        """Write all rows after all others. Those that erase a text do so."""
         for key, (_, time) in rows.lasts.items():
             self._find_room(key, time)
         first = self.last_row
         for part in rows.parts:
-            if part.erased is not None:
-                room, number = part.erased
-                self._erase(self._rooms[room], number)
             self._write(part)
             if not rows.in_haste:
                 sleep(_PAUSE)
+        for key, number in rows.erased:
+            self._erase(self._rooms[key], number)
         self._at.executemany(
             "UPDATE rooms SET last = ?, time = ? WHERE id = ?",
             [(last, time, self._rooms[key]) for key, (last, time) in rows.lasts.items()],
@@ -116,15 +95,19 @@ class Batch:
         )
 
     def _write(self, part: Part) -> None:
-        given = {"row": self.last_row, "events": part.events, "entries": part.entries}
-        if part.singly is None:
-            self._at.execute(_EVENTS, given)
-        else:
-            rows = enumerate(part.singly, self.last_row + 1)
-            self._at.executemany(_EVENT, [(row, *one) for row, one in rows])
+        count, first = len(part.rooms), self.last_row + 1
+        rooms = [self._rooms[key] for key in part.rooms]
+        events = part.values.copy()
+        events[0::_EVENT_COLUMNS] = range(first, first + count)
+        events[1::_EVENT_COLUMNS] = rooms
+        _insert(self._at, _EVENTS, events)
         if self._indexes:
-            self._at.execute(_ENTRIES, given)
-        self.last_row += part.count
+            words: list[object] = []
+            for row, (room, entry) in enumerate(zip(rooms, part.entries, strict=True), first):
+                if entry is not None:
+                    words += (row, index_words(entry, room))
+            _insert(self._at, _WORDS, words)
+        self.last_row += count
 
     def _find_room(self, key: str, time: int) -> None:
         if key in self._rooms:
@@ -154,7 +137,7 @@ class Batch:
 
 def index(at: sqlite3.Connection, rows: Sequence[IndexedRow]) -> None:
     """Put rows into the index that are in the file already."""
-    _insert(at, _WORDS, _WORD_COLUMNS, [value for row in _texts(rows) for value in row])
+    _insert(at, _WORDS, [value for row in _texts(rows) for value in row])
 
 
 def unindex(at: sqlite3.Connection, rows: Sequence[IndexedRow]) -> None:
@@ -162,7 +145,7 @@ def unindex(at: sqlite3.Connection, rows: Sequence[IndexedRow]) -> None:
     deleted: list[object] = []
     for row, text in _texts(rows):
         deleted += ("delete", row, text)
-    _insert(at, _DELETIONS, _DELETION_COLUMNS, deleted)
+    _insert(at, _DELETIONS, deleted)
 
 
 def _texts(rows: Sequence[IndexedRow]) -> list[tuple[int, str]]:
@@ -182,15 +165,15 @@ def _skeletons(key: str) -> tuple[str, ...]:
         return (key,)
 
 
-def _insert(at: sqlite3.Connection, into: str, columns: int, values_: list[object]) -> None:
+def _insert(at: sqlite3.Connection, into: tuple[str, str], values_: list[object]) -> None:
+    columns = into[1].count("?")
     start = 0
     for size in in_parts(len(values_) // columns, _SIZES):
         end = start + size * columns
-        at.execute(_insertion(into, columns, size), values_[start:end])
+        at.execute(_insertion(*into, size), values_[start:end])
         start = end
 
 
 @cache
-def _insertion(into: str, columns: int, rows: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"
+def _insertion(table: str, row: str, rows: int) -> str:
+    return f"INSERT INTO {table} VALUES {', '.join([row] * rows)}"

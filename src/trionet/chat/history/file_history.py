@@ -34,7 +34,7 @@ async def open_history(
     tell: Callable[[str], object] = lambda _: None,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> AsyncIterator[FileHistory]:
-    """Keep a history in a file while the block message_runs.
+    """Keep a history in a file while the block runs.
 
     Args:
         file: the file; it is made if it does not exist.
@@ -131,7 +131,7 @@ class FileHistory(FiledHistory):
         self._unwritten.lose(room, after, before)
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
-        """Return all events behind a number; ``None``: some are not in memory.
+        """Return all events after a number; ``None``: some are not in memory.
 
         Never a checkpoint.
         """
@@ -146,7 +146,7 @@ class FileHistory(FiledHistory):
         ]
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
-        """Return what was lost behind a number, oldest first. Never a checkpoint."""
+        """Return what was lost after a number, oldest first. Never a checkpoint."""
         return self._unwritten.gaps(room, after)
 
     def backlog(self) -> Backlog:
@@ -156,6 +156,11 @@ class FileHistory(FiledHistory):
             messages=self._unwritten.messages,
             seconds=self._writer.age(),
         )
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether `wait` may wait: the disk is behind."""
+        return self._writer.must_wait
 
     async def wait(self) -> None:
         """Wait while the disk is behind, but not for one that has failed or stands still.

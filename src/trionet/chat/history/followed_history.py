@@ -55,6 +55,8 @@ def _open(file: Path, days: int | None) -> FollowedHistory:
 class FollowedHistory(FiledHistory):
     """What was said, in a file of another process. `follow_history` makes it."""
 
+    must_wait = False
+
     def __init__(
         self,
         file: Path,
@@ -86,7 +88,7 @@ class FollowedHistory(FiledHistory):
         self._note_last(room, max(before - 1, self._lasts.get(room, 0)))
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
-        """Return all events behind a number; ``None``: some are not in memory.
+        """Return all events after a number; ``None``: some are not in memory.
 
         Never a checkpoint.
         """

@@ -109,7 +109,7 @@ class History(Protocol):
         limit: int,
         most_bytes: int = PAGE_SIZE,
     ) -> Page:
-        """Return events of a room beside a number; without one, the newest.
+        """Return events of a room before or after a number; without one, the newest.
 
         Args:
             room: the room's key; of one never seen there are no events.
@@ -127,7 +127,7 @@ class History(Protocol):
         """Return one message; ``None``: no message has this number, or it was removed."""
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
-        """Return all events behind a number, from memory. Never a checkpoint.
+        """Return all events after a number, from memory. Never a checkpoint.
 
         ``None``: some of them are not in memory. Ask `page`.
         """
@@ -136,13 +136,17 @@ class History(Protocol):
         """Return the number of a room's last event; ``None``: nothing of it is kept."""
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
-        """Return what was lost behind a number, oldest first. Never a checkpoint.
+        """Return what was lost after a number, oldest first. Never a checkpoint.
 
         Each is a pair of numbers; the events between them were told but could not be kept.
         """
 
     def backlog(self) -> Backlog:
         """Return how much waits to be written. Never a checkpoint."""
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether `wait` may wait."""
 
     async def wait(self) -> None:
         """Wait while what is appended comes faster than it can be kept.

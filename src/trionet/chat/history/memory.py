@@ -29,6 +29,8 @@ class MemoryHistory:
         ring: where; default: one with the usual bounds.
     """
 
+    must_wait = False
+
     def __init__(self, ring: Ring | None = None) -> None:
         self.ring = ring or Ring()
         # Searches take turns. Side by side, 20 of them kept everybody else waiting for 20 stretches
@@ -56,7 +58,7 @@ class MemoryHistory:
         limit: int,
         most_bytes: int = PAGE_SIZE,
     ) -> Page:
-        """Return events of a room beside a number; without one, the newest.
+        """Return events of a room before or after a number; without one, the newest.
 
         Cancellation:
             Always a checkpoint.
@@ -108,7 +110,7 @@ class MemoryHistory:
         return message_runs.found(here[0]) if here else None
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
-        """Return all events behind a number; ``None``: some have gone. Never a checkpoint."""
+        """Return all events after a number; ``None``: some have gone. Never a checkpoint."""
         floor = self.ring.floor(room)
         if floor is None or after < floor:
             return None
@@ -119,7 +121,7 @@ class MemoryHistory:
         return self.ring.last(room)
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
-        """Return what was lost behind a number: whatever the ring does not reach."""
+        """Return what was lost after a number: whatever the ring does not reach."""
         floor = self.ring.floor(room)
         return [] if floor is None or after >= floor else [(after, floor + 1)]
 

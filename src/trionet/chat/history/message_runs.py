@@ -58,7 +58,7 @@ def singly(event: RoomEvent) -> Iterator[RoomEvent]:
 
 
 def found(event: RoomEvent) -> Found | None:
-    """Return a message of its own as what `History.find` returns; ``None``: it is none."""
+    """Return a message as what `History.find` returns; ``None``: the event is not a message."""
     if type(event) is Said:
         return Found(event, event.author, None if event.ids is None else event.ids[0])
     if type(event) is Acted:

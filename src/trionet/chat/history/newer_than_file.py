@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterator
 
 from trionet.chat.state.events import Removed, RoomEvent
 
-# At most so old, and so many bytes, because every search goes through all of it.
+# How old and how large it may become at most: every search goes through all of it.
 _MILLISECONDS = 60_000
 _MOST_BYTES = 4 << 20
 
-# Removed texts that the file may still hold: so many, of some 150 bytes each.
+# How many removed texts, which the file may still hold, are remembered: some 150 bytes each.
 _REMOVALS = 10_000
 
 
@@ -32,7 +32,7 @@ class Fresh:
         self._removed: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     def append(self, event: RoomEvent, taken: int) -> None:
-        """Put an event behind all others; `taken` is its `ring.cost`."""
+        """Put an event after all others; `taken` is its `ring.cost`."""
         if type(event) is Removed:
             self._removed[event.room, event.of] = None
             if len(self._removed) > _REMOVALS:

@@ -202,7 +202,7 @@ class _telling:  # noqa: N801
 
 
 def _header(file: Path) -> tuple[int, int]:
-    """Return the application and the version that a database is marked with; 0: it is none."""
+    """Return the application and the version that a database is marked with; 0: it has no mark."""
     # `immutable`: nothing is locked, rolled back or made.
     address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
     try:

@@ -123,7 +123,7 @@ class Reader:
             return None if row is None else int(row[0])
 
     def last_numbers(self, most: int) -> dict[str, int]:
-        """Return the last number of each room, of so many that were used last."""
+        """Return the last number of each of the `most` rooms that were used last."""
         with self._connection() as at:
             return last_numbers(at, most)
 
@@ -220,7 +220,7 @@ def search(
 
 
 def last_numbers(at: sqlite3.Connection, most: int) -> dict[str, int]:
-    """Return the last number of each room, of so many that were used last."""
+    """Return the last number of each of the `most` rooms that were used last."""
     statement = "SELECT key, last FROM rooms ORDER BY time DESC LIMIT ?"
     return dict(at.execute(statement, [most]).fetchall())
 

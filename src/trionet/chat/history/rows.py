@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import msgspec
 from msgspec import Struct
@@ -55,8 +55,18 @@ class Kind(IntEnum):
         return self <= Kind.ACTED
 
 
-# number, time, kind, name, text, detail, author, request: a row without its own number and room.
-Values = tuple[int, int, Kind, str, str | None, int | None, str | None, RequestId]
+# What stands for NULL among the values of a row. For each ``None``, and each `IntEnum`, the module
+# `sqlite3` looks for an adapter, which took a quarter of all that it takes to write a row. No value
+# is a fraction.
+NOTHING = 0.5
+
+_SAID, _ACTED, _JOINED, _LEFT, _RENAMED, _TOPIC, _REMOVED = map(int, Kind)
+
+# A row: places for its own number and its room's, number, time, kind, name; text, detail, author,
+# request, each of them or `NOTHING`.
+Values: TypeAlias = tuple[
+    int, int, int, int, int, str, str | float, int | float, str | float, RequestId | float
+]
 
 
 class Row(Struct, array_like=True, gc=False):
@@ -91,34 +101,43 @@ COLUMNS = """
 """
 
 
-def values(event: RoomEvent) -> Iterable[Values]:
-    """Return what the rows of an event hold: one for each text of a run."""
+def values(event: RoomEvent) -> Sequence[Values]:
+    """Return the rows of an event: one for each text of a run."""
     number, time, name = event.number, event.time, event.name
     if isinstance(event, Said):
-        author = event.author.hex() or None
+        author = event.author.hex() or NOTHING
         if event.ids is None:
             return [
-                (number + index, time, Kind.SAID, name, text, None, author, None)
-                for index, text in enumerate(event.texts)
+                (0, 0, place, time, _SAID, name, text, NOTHING, author, NOTHING)
+                for place, text in enumerate(event.texts, number)
             ]
         return [
-            (number + index, time, Kind.SAID, name, text, None, author, id_)
-            for index, (text, id_) in enumerate(zip(event.texts, event.ids, strict=True))
+            (0, 0, place, time, _SAID, name, text, NOTHING, author, _or_nothing(id_))
+            for place, (text, id_) in enumerate(zip(event.texts, event.ids, strict=True), number)
         ]
+    id_ = _or_nothing(event.id)
     if isinstance(event, Acted):
-        author = event.author.hex() or None
-        return [(number, time, Kind.ACTED, name, event.text, None, author, event.id)]
+        author = event.author.hex() or NOTHING
+        return [(0, 0, number, time, _ACTED, name, event.text, NOTHING, author, id_)]
+    text: str | float = NOTHING
+    detail: int | float = NOTHING
     if isinstance(event, Joined):
-        return [(number, time, Kind.JOINED, name, None, event.count, None, event.id)]
-    if isinstance(event, Left):
-        return [(number, time, Kind.LEFT, name, event.reason, event.count, None, event.id)]
-    if isinstance(event, Renamed):
-        return [(number, time, Kind.RENAMED, name, event.to, None, None, event.id)]
-    if isinstance(event, TopicSet):
-        return [(number, time, Kind.TOPIC, name, event.text, None, None, event.id)]
-    if isinstance(event, Removed):
-        return [(number, time, Kind.REMOVED, name, None, event.of, None, event.id)]
-    assert_never(event)
+        kind, detail = _JOINED, event.count
+    elif isinstance(event, Left):
+        kind, text, detail = _LEFT, event.reason, event.count
+    elif isinstance(event, Renamed):
+        kind, text = _RENAMED, event.to
+    elif isinstance(event, TopicSet):
+        kind, text = _TOPIC, event.text
+    elif isinstance(event, Removed):
+        kind, detail = _REMOVED, event.of
+    else:
+        assert_never(event)
+    return [(0, 0, number, time, kind, name, text, detail, NOTHING, id_)]
+
+
+def _or_nothing(value: int | str | None) -> int | str | float:
+    return NOTHING if value is None else value
 
 
 def event_of(row: Row) -> RoomEvent:
@@ -145,19 +164,26 @@ def event_of(row: Row) -> RoomEvent:
     assert_never(row.kind)
 
 
-def index_entry(name: str, text: str) -> str:
-    """Return the words that the index has for a message, with `_?` for `_` and the room's id."""
+def index_entry(text: str, name_word: str) -> str:
+    """Return the words that the index has for a message, with `_?` for `_` and the room's id.
+
+    Args:
+        text: what it says.
+        name_word: the `name_word` of who said it.
+    """
     found = words(text)
-    return f"{' '.join(found)} {'_? '.join(found)}_? {_name_word(fold(name))}" if found else ""
+    return f"{' '.join(found)} {'_? '.join(found)}_? {name_word}" if found else ""
+
+
+def index_words(entry: str, room: int) -> str:
+    """Return what an `index_entry` is in a room."""
+    # No word has a `?` in it.
+    return entry.replace("_?", f"_{room}")
 
 
 def index_text(room: int, name: str, text: str) -> str:
     """Return the words that the index has for a message."""
-    return index_entry(name, text).replace("_?", f"_{room}")
-
-
-# The same in SQL, of columns `entry` and `room`. No word has a `?` in it.
-INDEX_TEXT = "replace(entry, '_?', '_' || room)"
+    return index_words(index_entry(text, name_word(name)), room)
 
 
 def index_query(wanted: Wanted, room: int | None) -> str:
@@ -166,14 +192,17 @@ def index_query(wanted: Wanted, room: int | None) -> str:
     end = "" if room is None else f"_{room}"
     phrases = [" ".join([f"{word}{end}" for word in group]) for group in wanted.groups]
     if wanted.name is not None:
-        phrases.append(_name_word(wanted.name))
+        phrases.append(name_word(wanted.name))
     return " ".join([f'"{phrase}"' for phrase in phrases])
 
 
-# A word that no text has: in words there is no `_`, and behind one there are only digits.
 @lru_cache(maxsize=4096)
-def _name_word(name: str) -> str:
-    return "_n" + blake2b(name.encode(), digest_size=8).hexdigest()
+def name_word(name: str) -> str:
+    """Return the word that the index has for whoever has this name, in any case.
+
+    No text has it: in words there is no `_`, and after one there are only digits.
+    """
+    return "_n" + blake2b(fold(name).encode(), digest_size=8).hexdigest()
 
 
 def in_parts(count: int, sizes: Sequence[int]) -> Iterable[int]:

@@ -3,7 +3,7 @@
 A file is a SQLite database. Each message of a run has a row of its own, so that a number finds it;
 with index, a thread writes 60,000 rows/s this way.
 
-The full-text index holds each word twice: as it is, and with the number of the room behind it
+The full-text index holds each word twice: as it is, and with the number of the room after it
 (`beans`, `beans_7`). So a search in one room is as fast as one in all, even where every other room
 is full of the word. (To intersect two long lists of rows, one of the word and one of the room, took
 seconds for 10 million rows.) Words are those of `words.py`, so SQLite need only split at spaces.

@@ -87,7 +87,7 @@ class Store:
             self._at.execute("INSERT INTO words (words, rank) VALUES ('secure-delete', 1)")
 
     def last_numbers(self, most: int) -> dict[str, int]:
-        """Return the last number of each room, of so many that were used last."""
+        """Return the last number of each of the `most` rooms that were used last."""
         with self._mutex:
             return last_numbers(self._at, most)
 

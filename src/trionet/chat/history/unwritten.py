@@ -56,7 +56,7 @@ class Unwritten:
         return len(self._events)
 
     def append(self, event: RoomEvent, taken: int) -> None:
-        """Put an event behind all others, and give up the oldest if it is too much.
+        """Put an event after all others, and give up the oldest if it is too much.
 
         Args:
             event: the event.
@@ -77,7 +77,7 @@ class Unwritten:
             self._give_up()
 
     def first(self, messages: int) -> list[RoomEvent]:
-        """Return the oldest events: so many, a run as its texts, but one event at least."""
+        """Return the oldest events: at most `messages` texts, but at least one event."""
         taken = 0
         for number, event in enumerate(self._events):
             taken += count(event)
@@ -110,7 +110,7 @@ class Unwritten:
                 yield part
 
     def after(self, room: str, number: int, limit: int) -> list[RoomEvent]:
-        """Return events of a room with greater numbers, the oldest first; so many at most."""
+        """Return at most `limit` events of a room with greater numbers, the oldest first."""
         events = self._rooms.get(room)
         if events is None:
             return []
@@ -130,7 +130,7 @@ class Unwritten:
         return {(room, number) for room, numbers in self._removed.items() for number in numbers}
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
-        """Return what was given up of a room behind a number, as pairs around it."""
+        """Return what was given up of a room after a number, as pairs around it."""
         gaps = self._gaps.get(room)
         if gaps is None:
             return [(after, self._lost + 1)] if after < self._lost else []

@@ -116,7 +116,7 @@ def back_up(file: Path, to: Path) -> None:
     """Copy a file as it is at one moment. A server that writes to it does not wait.
 
     The copy counts as one that did not end cleanly: a server that begins with it begins a new
-    epoch, because the numbers behind its last may have been given already.
+    epoch, because the numbers after its last may have been given already.
 
     Raises:
         HistoryError: it cannot be copied, or there is a file at the other path.

@@ -26,19 +26,20 @@ from trionet.chat.history.unwritten import Unwritten
 
 T = TypeVar("T")
 
-# How long what comes is collected before it is written, in seconds. Of 10,000 messages/s, batches
+# For how many seconds messages are collected before they are written. At 10,000 messages/s, batches
 # of 2,000 take half as long to index as batches of 100. A kill -9 loses this and one batch.
 _COLLECT = 0.2
 
 # How many messages are one batch: some 50 ms.
 _BATCH = 2_048
 
-# From here on nothing is collected any more.
+# With this many bytes, nothing more is collected: they are written.
 _MANY_BYTES = 1 << 20
 
-# From here on members wait until some of it is written: in messages, in bytes, and in seconds since
-# the oldest of it came. A kill -9 loses what waits: with 4 MiB alone, that was 33,000 messages of
-# 2 s where many came at once and the processor was busy. Either bound takes 0.1 to 0.5 s to write.
+# With this much unwritten, members wait until some of it is written: in messages, in bytes, and in
+# seconds since the oldest came. A kill -9 loses what waits: with the bound in bytes alone (4 MiB),
+# that was 33,000 messages from 2 s in which many came at once and the processor was busy. Either
+# bound takes 0.1 to 0.5 s to write.
 _AHEAD_MESSAGES = 3 * _BATCH
 _AHEAD = 3 << 20
 _BEHIND = 0.5
@@ -47,7 +48,7 @@ _BEHIND = 0.5
 _GRAIN = 0.02
 _GRAINS = 100
 
-# After so many seconds without progress nobody waits any more.
+# After this many seconds without progress nobody waits any more.
 _STUCK = 1.0
 
 # How often a disk that has failed is tried again, in seconds.
@@ -120,13 +121,18 @@ class Writer:
         if self._has_enough():
             self._enough.set()
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether `wait` may wait: the disk is behind, and has not failed."""
+        return self._is_behind() and not self._has_failed
+
     async def wait(self) -> None:
         """Wait while the disk is behind, but not for one that has failed or stands still.
 
         Cancellation:
             A checkpoint only if it waits.
         """
-        while self._is_behind() and not self._has_failed:
+        while self.must_wait:
             self._is_waited_for = True
             self._enough.set()
             patience = self._progress + _STUCK - trio.current_time()
@@ -143,7 +149,7 @@ class Writer:
         return trio.current_time() - came[0][0] if self._unwritten and came else 0.0
 
     def _has_enough(self) -> bool:
-        """Return whether there is so much to write that nothing more need be collected."""
+        """Return whether there is enough to write that nothing more need be collected."""
         return self._unwritten.messages >= _BATCH or self._unwritten.bytes >= _MANY_BYTES
 
     def _is_behind(self) -> bool:

@@ -25,7 +25,7 @@ _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z", re.
 # Events of one second come together.
 @lru_cache(maxsize=16)
 def parse_time(text: str) -> int:
-    """Return the seconds since 1970 of a time such as `2026-11-28T02:35:00.123Z`; 0: it is none."""
+    """Return the seconds since 1970 of a time such as `2026-11-28T02:35:00.123Z`; 0: no time."""
     if (found := _TIME.fullmatch(text)) is None:
         return 0
     year, month, day, hour, minute, second = map(int, found.groups())

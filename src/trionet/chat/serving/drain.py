@@ -13,7 +13,7 @@ class LastWords:
     When a drain begins, lines that were read can still be on their way into the log, above all
     those that a member's rate holds back. A member that left before that would miss them.
 
-    Each handler is inside this context for as long as it reads.
+    Each handler says when it begins to read and when it no longer does.
 
     Args:
         close: closes the chat; called once a drain has begun and no handler reads any more.
@@ -41,12 +41,18 @@ class LastWords:
             finally:
                 self._close_if_due(cut_off=not self._closed.is_set())
 
-    def __enter__(self) -> None:
+    def begin_reading(self) -> None:
+        """Note that a handler reads."""
         self._reading += 1
 
-    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+    def end_reading(self, *, cut_off: bool = False) -> None:
+        """Note that a handler reads no more.
+
+        Args:
+            cut_off: it was cancelled, or has failed; default ``False``.
+        """
         self._reading -= 1
-        self._close_if_due(cut_off=exc_type is not None)
+        self._close_if_due(cut_off=cut_off)
 
     def _close_if_due(self, *, cut_off: bool = False) -> None:
         # A member who is cut off at the drain's deadline cannot wait for the others. Then the chat

@@ -39,6 +39,7 @@ class Chat:
         password: what whoever logs in must know; default ``None``: nothing.
         parting: members whose departure is still on its way to a shared log, and their hosts.
         turns: how many members may be told the past at a time; default 64.
+        gate: lets one at a time of them ask the history.
     """
 
     hub: Hub[Event]
@@ -49,6 +50,7 @@ class Chat:
     ipv6_prefix: int
     password: Password | None = None
     turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
+    gate: trio.Lock = field(default_factory=trio.Lock)
     parting: dict[int, Hashable] = field(default_factory=dict)
 
     def parted(self, member: int, held: bool) -> None:
@@ -76,34 +78,67 @@ class Chat:
                 self.password, host, is_private=is_private(connection.stream)
             )
         self.places.connected(host)
-        is_first = True
+        self.last_words.begin_reading()
+        is_first, is_silent = True, True
         try:
-            with self.last_words:
+            # No `with`: while it waits for a line, it would keep a method for each member.
+            try:
                 while not session.ended and (part := await connection.lines.receive_batch()):
                     if is_first:
                         is_first = False
                         self.door.enter(session, connection, part[0])
+                    elif is_silent:
+                        # Not before, so that a member who says nothing needs no memory for it.
+                        is_silent = False
+                        connection.answer_at_once(partial(self._say_at_once, session))
                     while part and not session.ended:
                         await self._take_all(part, session, connection, host)
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says
                         # 1,000.
-                        is_over = session.ended or hub.must_wait or board.log.must_wait
-                        part = [] if is_over else connection.lines.take_held()
+                        if session.ended or hub.must_wait or board.log.must_wait:
+                            break
+                        part = connection.lines.take_held()
+                    # So an idle member keeps no list.
+                    del part
                 await session.settle()
+            except BaseException:
+                self.last_words.end_reading(cut_off=True)
+                raise
+            self.last_words.end_reading()
             if not session.ended:
                 await self.last_words.wait()
         finally:
-            self.places.disconnected(host)
-            member = session.member
-            session.end()
-            if member is not None and is_held(board, member):
-                self.places.held(member, host)
-            elif member in board.state.members:
-                # The log is shared, and its departure is on the way.
-                self.parting[member] = host
+            self._leave(session, host)
         # Lines that the peer should still get are in the log, before its departure.
         await hub.wait_delivered()
+
+    def _leave(self, session: Session, host: Hashable) -> None:
+        """End a session, and count its place, or its member's, no longer or as a held one."""
+        self.places.disconnected(host)
+        member = session.member
+        session.end()
+        if member is not None and is_held(self.board, member):
+            self.places.held(member, host)
+        elif member in self.board.state.members:
+            # The log is shared, and its departure is on the way.
+            self.parting[member] = host
+
+    def _say_at_once(self, session: Session, lines: list[Line]) -> tuple[bytes, list[Line]]:
+        """Take what members say without waking their tasks; see `Connection.answer_at_once`.
+
+        Nearly all lines are messages. Where twenty members pipeline them to a thousand, a delivery
+        takes 0.75 to 0.86 of the CPU, and to a hundred 0.89.
+        """
+        history = self.board.history
+        if (
+            self.hub.must_wait
+            or self.board.log.must_wait
+            or (history is not None and history.must_wait)
+            or not session.say_at_once(lines)
+        ):
+            return b"", lines
+        return b"", []
 
     async def _take_all(
         self, lines: list[Line], session: Session, connection: Connection, host: Hashable
@@ -134,6 +169,7 @@ class Chat:
                     hub,
                     connection.outbox,
                     self.turns,
+                    self.gate,
                     partial(_input_has_ended, connection),
                     connection.postpone_login,
                 )

@@ -1,5 +1,5 @@
 """One peer's way through the chat, and the switchboard where all of them meet.
 
-`session` is one peer. It appends operations to the `log`, and `switchboard` sends what comes of
-them to the members.
+`session` is one peer. It appends operations to the log (`operation_log`), and `switchboard` sends
+the events that follow to the members.
 """

@@ -13,12 +13,12 @@ after that is told.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from trionet.chat.formats.answers import Closing, EpochChanged, Missed, Mistaken
 from trionet.chat.history.history import History
 from trionet.chat.names.room_names import parse_room
-from trionet.chat.session.arrival import Arrival
 from trionet.chat.session.believed import Believed
 from trionet.chat.session.hub_protocol import FanOut
 from trionet.chat.session.ignoring import Ignoring
@@ -37,7 +37,7 @@ _MAX_QUIT = 4096
 
 
 class Board(Protocol):
-    """The switchboard, as this file sees it."""
+    """The switchboard, as this file sees it. `trionet.chat.Switchboard` implements it."""
 
     hub: FanOut
     state: State
@@ -45,8 +45,21 @@ class Board(Protocol):
     log: Log
     ignoring: Ignoring
     history: History | None
-    _arriving: dict[ConnectionId, tuple[Local, Arrival]]
-    _local: dict[int, Local]
+
+    def session_of(self, member: int) -> Local | None:
+        """Return the session that has a member; ``None``: no session here has it."""
+
+    def members_by_connection(self) -> dict[ConnectionId, int]:
+        """Return the members that have sessions here, by their connections."""
+
+    def give_member(self, member: int, session: Local) -> None:
+        """Give a session a member, with the number that the log knows it by now."""
+
+    def take_sessions(self) -> dict[int, Local]:
+        """Take all members from their sessions, and return the sessions by these members."""
+
+    def take_arriving(self, connections: AbstractSet[ConnectionId]) -> list[Local]:
+        """Return the sessions that are logging in under these connections, and forget them."""
 
 
 class Away:
@@ -177,7 +190,7 @@ class Away:
 
     def _put_back(self, session: Local, former: int, member: int) -> None:
         board = self._board
-        board._local[member] = session  # noqa: SLF001  its other half
+        board.give_member(member, session)
         board.ignoring.renumber(former, member)
         self.note(member)
         session.came_in_again(member)
@@ -214,7 +227,7 @@ class Away:
 
     def connection_of(self, member: int) -> ConnectionId | None:
         """Return the connection of a member, also if the log has just lost it."""
-        session = self._board._local.get(member)  # noqa: SLF001
+        session = self._board.session_of(member)
         if session is not None:
             return session.connection
         return self._lost.get(member)
@@ -223,11 +236,7 @@ class Away:
         """Return the members of this machine by connection."""
         # Whoever was lost has another number now, and their former one may be somebody else's.
         self._lost.clear()
-        return {
-            session.connection: member
-            for member, session in self._board._local.items()  # noqa: SLF001
-            if session.connection is not None
-        }
+        return self._board.members_by_connection()
 
     def jump(
         self, state: State, *, until: int | None, was_behind: bool = False, lift: int = 0
@@ -249,10 +258,8 @@ class Away:
             for member in state.members.values()
             for connection in member.connections
         }
-        local = dict(board._local)  # noqa: SLF001
-        board._local.clear()  # noqa: SLF001
         known: set[ConnectionId] = set()
-        for number, session in local.items():
+        for number, session in board.take_sessions().items():
             place = self._places.pop(number)
             connection = session.connection
             member = None if connection is None else by_connection.get(connection)
@@ -266,10 +273,9 @@ class Away:
             # It has come in again in a part of the log that this machine has not read.
             self._come_in(connection, by_connection[connection])
         known |= self._sessions.keys()
-        for connection in board._arriving.keys() & by_connection.keys():  # noqa: SLF001
+        for session in board.take_arriving(by_connection.keys()):
             # It has become a member in a part of the log that this machine has not read. The peer
             # may connect again.
-            session, _ = board._arriving.pop(connection)  # noqa: SLF001
             session.answer(Closing("server is closing"))
             session.taken_over()
         for connection, member in by_connection.items():
@@ -322,6 +328,6 @@ class Away:
 
     def _tell_differences(self, believed: Believed) -> None:
         for event in believed.differences(self._board.state):
-            session = self._board._local.get(event.member)  # noqa: SLF001
+            session = self._board.session_of(event.member)
             own = None if session is None else session.box
             self._board.hub.publish(event, topic=event.room, exclude=own)

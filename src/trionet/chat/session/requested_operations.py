@@ -1,7 +1,8 @@
 """What a request means: which names it gives, and which operation it asks for. Pure.
 
 A name that nobody can have is refused here, before it costs a place in the log. What depends on the
-other members, such as a name that somebody has already, is refused by the state (`state.py`).
+other members, such as a name that somebody has already, is refused by the state
+(`trionet.chat.state.state`).
 """
 
 from __future__ import annotations

@@ -223,6 +223,26 @@ class Session(Answering):
                 return count
         return len(lines)
 
+    def say_at_once(self, lines: list[Line]) -> bool:
+        """Take lines that came together, if all are messages and nothing has to come first.
+
+        Never a checkpoint. Ask first whether the log is full.
+
+        Args:
+            lines: a few lines, as for `receive_batch`.
+
+        Returns:
+            Whether they were taken. If not, hand them to `receive_batch`.
+        """
+        member = self.member
+        if member is None or self.ended or self.errand is not None:
+            return False
+        run = self.wire.decode_messages(lines)
+        if run is None or (self.ticket and self._must_come_later(run)):
+            return False
+        self._say_all(member, run)
+        return True
+
     def end(self, reason: str = "lost") -> None:
         """Leave the chat, whatever the reason (default ``lost``); a second call does nothing.
 

@@ -10,6 +10,7 @@ What belongs to a connection, such as whom it ignores (`ignoring.py`), is never 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from trionet.abc import Box
@@ -47,7 +48,7 @@ class Switchboard:
         draw_token: returns a new token for a member; default: an empty one.
         history: what keeps what happens in rooms; default ``None``: nothing does.
         log: where operations go; default ``None``: a `LocalLog`. Whoever makes another one calls
-            `show` with what comes of them.
+            `show` with the events of its operations.
 
     Raises:
         TypeError: an argument is of the wrong kind; the message says what to write.
@@ -157,7 +158,7 @@ class Switchboard:
     def log_in(self, session: Local, arrival: Arrival) -> int:
         """Ask for a session to become a member, with what its `arrival` brings; return the ticket.
 
-        The session is told what comes of it.
+        The session is told the outcome.
         """
         self._connections += 1
         connection = self.log.origin, self._connections
@@ -233,7 +234,35 @@ class Switchboard:
             self.is_closing = True
             self.hub.publish(Closing())
 
-    # -- what came of the operations
+    # -- what `away` needs to know and to change
+
+    def session_of(self, member: int) -> Local | None:
+        """Return the session that has a `member`; ``None``: no session here has it."""
+        return self._local.get(member)
+
+    def members_by_connection(self) -> dict[ConnectionId, int]:
+        """Return the members that have sessions here, by their connections."""
+        return {
+            session.connection: member
+            for member, session in self._local.items()
+            if session.connection is not None
+        }
+
+    def give_member(self, member: int, session: Local) -> None:
+        """Give a `session` a `member`, with the number that the log knows it by now."""
+        self._local[member] = session
+
+    def take_sessions(self) -> dict[int, Local]:
+        """Take all members from their sessions, and return the sessions by these members."""
+        taken = dict(self._local)
+        self._local.clear()
+        return taken
+
+    def take_arriving(self, connections: AbstractSet[ConnectionId]) -> list[Local]:
+        """Return the sessions that are logging in under these `connections`, and forget them."""
+        return [self._arriving.pop(one)[0] for one in self._arriving.keys() & connections]
+
+    # -- the events of operations
 
     def show(self, happened: list[events.StateEvent]) -> None:
         """Keep what has `happened` in the state, and send it to whom it concerns."""

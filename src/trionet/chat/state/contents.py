@@ -1,8 +1,8 @@
 """What the chat's state consists of, what it can be asked, and how it becomes data. Pure.
 
 Each part with rules of its own has its own file: which rooms open and end (`rooms.py`), who the
-members are and what they are called (`members.py`), who is held and until when (`held.py`), what
-came of requests that may be sent again (`receipts.py`), and which private messages are kept
+members are and what they are called (`members.py`), who is held and until when (`held.py`), the
+outcome of requests that may be sent again (`receipts.py`), and which private messages are kept
 (`private_messages.py`). `state.py` has what changes them.
 """
 

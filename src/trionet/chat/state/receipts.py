@@ -1,4 +1,4 @@
-"""What came of a member's last requests, so that none is carried out twice. Pure.
+"""The outcome of a member's last requests, so that none is carried out twice. Pure.
 
 When a connection ends between a message and its receipt, the peer cannot know whether the message
 was said. It sends the message again, with the same id. An id names one request of a member, however
@@ -38,7 +38,7 @@ ReceiptsDump: TypeAlias = list[tuple[int, list[tuple[int | str, bytes]]]]
 
 
 class Receipt(Struct, frozen=True, gc=False, array_like=True):
-    """What came of a message, an action or a private message, without its text.
+    """The outcome of a message, an action or a private message, without its text.
 
     Attributes:
         kind: which event it was.
@@ -59,7 +59,7 @@ class Receipt(Struct, frozen=True, gc=False, array_like=True):
 
     @classmethod
     def of(cls, event: Acted | Told) -> Receipt:
-        """Return the receipt for what came of a request."""
+        """Return the receipt for the outcome of a request."""
         if isinstance(event, Acted):
             return cls("acted", event.number, event.time, event.name, event.room)
         return cls("told", event.number, event.time, event.name, "", event.to, event.receiver)
@@ -70,7 +70,7 @@ class Receipt(Struct, frozen=True, gc=False, array_like=True):
         return bytes(memoryview(_encoder.encode(self)))
 
     def event(self, member: int, author: bytes, text: str, id_: RequestId) -> Said | Acted | Told:
-        """Return what came of the request, with the new text.
+        """Return the outcome of the request, with the new text.
 
         Args:
             member: the member that the receipt belongs to.
@@ -121,14 +121,14 @@ class Receipts:
             id_: its id.
 
         Returns:
-            What came of it, with the text of now; ``None``: it is new, or has no id.
+            The first outcome, with the new text; ``None``: it is new, or has no id.
         """
         kept = self._kept.get(member)
         data = None if kept is None or id_ is None else kept.by_id.get(id_)
         return None if data is None else _repeated(data, member, author, text, id_)
 
     def keep(self, member: int, id_: RequestId, receipt: Receipt) -> None:
-        """Keep what came of a new request, if it has an id; forget what is beyond the bounds."""
+        """Keep the outcome of a new request, if it has an id; forget what is beyond the bounds."""
         if id_ is not None:
             self._add(self._kept_for(member), id_, receipt.encode())
             self._bound()

@@ -86,12 +86,12 @@ class State(Contents):
         return f"<trionet.chat.State: {len(self.members)} members, {len(self.rooms)} rooms>"
 
     def apply(self, entry: Entry) -> list[StateEvent]:
-        """Carry out what is due, then an entry's operations; return what came of them, in order.
+        """Carry out what is due, then an entry's operations; return the events, in order.
 
         An entry that was applied before changes nothing.
 
         Raises:
-            TypeError: it is not an entry, or one of its operations is none.
+            TypeError: it is not an entry, or one of its operations is not an operation.
         """
         if type(entry) is not Entry:
             check_kind("entry", entry, Entry, hint='Entry("local", 1, time, [...])')

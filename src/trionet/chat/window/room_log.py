@@ -1,7 +1,7 @@
 """The log of a room, and the part of it that is seen.
 
 Only visible entries are broken into rows. An entry has an *index*, which it keeps when entries are
-added behind it. Inserting entries lowers the indices of everything before them, so indices may be
+added after it. Inserting entries lowers the indices of everything before them, so indices may be
 negative. The view either follows the end or is held by an *anchor*: an entry, and which of its rows
 is at the top. So nothing that arrives moves what a reader is looking at.
 """
@@ -86,7 +86,7 @@ class Log:
     # Changing the entries.
 
     def add(self, entry: Entry) -> int:
-        """Add an entry behind all others, and return its index."""
+        """Add an entry after all others, and return its index."""
         entry.goes_on = self._joins_group(entry, self.entries[-1] if self.entries else None)
         self.entries.append(entry)
         self._characters += len(entry.text)

@@ -1,7 +1,7 @@
 """The state of a window, which events, keys and commands change.
 
 It decides little by itself. The modules above it change it: `paging`, `search`, `hearing`,
-`commands`, `actions`, and `model.Window`, which brings them together.
+`window_commands`, `actions`, and `model.Window`, which brings them together.
 """
 
 from __future__ import annotations

@@ -7,16 +7,14 @@ that `trionet.chat.Client` gives.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trionet.chat.person.typed_commands import ERROR
 from trionet.chat.person.wording import ANEW, shown_name
 from trionet.cli.linear import lines
 from trionet.cli.linear.room import Room
+from trionet.cli.linear.state import State
 from trionet.text.safe import safe_text
-
-if TYPE_CHECKING:
-    from trionet.cli.linear.model import Linear
 
 # The room of private messages. Its name is the wire's.
 PRIVATE = "@"
@@ -25,13 +23,13 @@ PRIVATE = "@"
 MAX_ROOMS = 200
 
 
-def hear(linear: Linear, event: Any) -> None:
+def hear(linear: State, event: Any) -> None:
     """Tell what an event says. One whose type is unknown here is not told."""
     if (hearing := _HEARINGS.get(event.type)) is not None:
         hearing(linear, event)
 
 
-def _welcome(linear: Linear, event: Any) -> None:
+def _welcome(linear: State, event: Any) -> None:
     linear.set_name(shown_name(event.name))
     linear.has_resumed = event.resumed
     before, linear.epoch = linear.epoch, event.epoch
@@ -39,7 +37,7 @@ def _welcome(linear: Linear, event: Any) -> None:
         _begin_anew(linear)
 
 
-def _entered(linear: Linear, event: Any) -> None:
+def _entered(linear: State, event: Any) -> None:
     name = shown_name(event.room)
     is_known = name in linear.rooms
     room = linear.rooms.get(name, Room())
@@ -65,19 +63,19 @@ def _entered(linear: Linear, event: Any) -> None:
         linear.put(name, [f"{lines.NOTICE}topic: {room.topic}"])
 
 
-def _happened(linear: Linear, event: Any) -> None:
+def _happened(linear: State, event: Any) -> None:
     linear.note_count(event)
     linear.put(event.room, lines.event_lines(event, linear.me), event)
 
 
-def _spoken(linear: Linear, event: Any) -> None:
+def _spoken(linear: State, event: Any) -> None:
     if event.name == linear.me or event.name in linear.ignored:
         # One's own words stand there as they were typed.
         return
     linear.put(event.room, lines.event_lines(event, linear.me), event, may_mention=True)
 
 
-def _told(linear: Linear, event: Any) -> None:
+def _told(linear: State, event: Any) -> None:
     if event.from_ in linear.ignored:
         return
     if event.from_ != linear.me:
@@ -88,26 +86,26 @@ def _told(linear: Linear, event: Any) -> None:
     linear.print(*(linear.stamped(told, event) if linear.has_times else told))
 
 
-def _joined(linear: Linear, event: Any) -> None:
+def _joined(linear: State, event: Any) -> None:
     # `entered` tells of one's own.
     _came_or_went(linear, event, is_told=event.name != linear.me)
 
 
-def _came_or_went(linear: Linear, event: Any, *, is_told: bool = True) -> None:
+def _came_or_went(linear: State, event: Any, *, is_told: bool = True) -> None:
     if is_told and linear.has_joins:
         _happened(linear, event)
     else:
         linear.note_count(event)
 
 
-def _left(linear: Linear, event: Any) -> None:
+def _left(linear: State, event: Any) -> None:
     if event.name != linear.me:
         _came_or_went(linear, event)
     elif event.reason in ("left", "moved"):
         _leave(linear, shown_name(event.room))
 
 
-def _leave(linear: Linear, name: str) -> None:
+def _leave(linear: State, name: str) -> None:
     linear.rooms.pop(name, None)
     if linear.shown == name:
         linear.shown = next(iter(linear.rooms), "")
@@ -117,7 +115,7 @@ def _leave(linear: Linear, name: str) -> None:
         linear.tell(f"you have left {name}")
 
 
-def _renamed(linear: Linear, event: Any) -> None:
+def _renamed(linear: State, event: Any) -> None:
     linear.ignored.renamed(event.name, event.to)
     # Each shared room tells of the new name, and once is enough.
     renamed = (event.name, event.to, event.time)
@@ -131,23 +129,23 @@ def _renamed(linear: Linear, event: Any) -> None:
         linear.put(linear.shown, lines.event_lines(event, linear.me), event)
 
 
-def _topic_set(linear: Linear, event: Any) -> None:
+def _topic_set(linear: State, event: Any) -> None:
     if (room := linear.rooms.get(event.room)) is not None:
         room.topic = safe_text(event.text)
     _happened(linear, event)
 
 
-def _members(linear: Linear, event: Any) -> None:
+def _members(linear: State, event: Any) -> None:
     here = lines.here(event.members, len(event.members), lines.MAX_LISTED)
     linear.put(event.room, [f"{lines.NOTICE}{here}"])
 
 
-def _room_list(linear: Linear, event: Any) -> None:
+def _room_list(linear: State, event: Any) -> None:
     names = [f"{shown_name(one.room)} ({one.count})" for one in event.rooms[: lines.MAX_LISTED]]
     linear.tell(f"rooms: {lines.listed(names, len(event.rooms))}")
 
 
-def _missed(linear: Linear, event: Any) -> None:
+def _missed(linear: State, event: Any) -> None:
     if event.room is None or event.after is None or event.before is None:
         linear.tell("some events or answers were lost: /history shows what was said")
     elif event.room == PRIVATE:
@@ -159,19 +157,19 @@ def _missed(linear: Linear, event: Any) -> None:
             linear.put(event.room, [f"{lines.NOTICE}{what}"])
 
 
-def _epoch(linear: Linear, event: Any) -> None:
+def _epoch(linear: State, event: Any) -> None:
     linear.epoch = event.epoch
     _begin_anew(linear)
 
 
-def _begin_anew(linear: Linear) -> None:
+def _begin_anew(linear: State) -> None:
     linear.tell(ANEW)
     # Numbers of another epoch may be used again.
     for room in linear.rooms.values():
         room.oldest = 0
 
 
-def _found(linear: Linear, event: Any) -> None:
+def _found(linear: State, event: Any) -> None:
     shown = [one for one in event.events if not linear.is_hidden(one)]
     if not shown:
         linear.tell("nothing was found")
@@ -182,19 +180,19 @@ def _found(linear: Linear, event: Any) -> None:
     linear.tell("end of what was found")
 
 
-def _error(linear: Linear, event: Any) -> None:
+def _error(linear: State, event: Any) -> None:
     linear.tell(safe_text(event.reason), kind=ERROR)
 
 
-def _log(linear: Linear, event: Any) -> None:
+def _log(linear: State, event: Any) -> None:
     linear.tell("the log is back" if event.available else "messages wait: the log is out of reach")
 
 
-def _closing(linear: Linear, event: Any) -> None:
+def _closing(linear: State, event: Any) -> None:
     linear.tell(safe_text(event.reason))
 
 
-_HEARINGS: dict[str, Callable[[Linear, Any], None]] = {
+_HEARINGS: dict[str, Callable[[State, Any], None]] = {
     "welcome": _welcome,
     "entered": _entered,
     "said": _spoken,

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trionet.chat.formats.plain_commands import HISTORY, MAX_HISTORY
 from trionet.chat.person import calls
 from trionet.chat.person.typed_commands import COMMON, ERROR, QUIT, Command, Commands
-
-if TYPE_CHECKING:
-    from trionet.cli.linear.model import Linear
+from trionet.cli.linear.state import State
 
 
-def _who(view: Linear, _: str) -> None:
+def _who(view: State, _: str) -> None:
     view.call(calls.Who(view.room))
 
 
-def _history(view: Linear, count: str) -> bool:
+def _history(view: State, count: str) -> bool:
     number = int(count) if count.isascii() and count.isdigit() else 0
     if count and not 1 <= number <= MAX_HISTORY:
         view.tell(f"/history takes a number from 1 to {MAX_HISTORY}", kind=ERROR)
@@ -25,17 +21,17 @@ def _history(view: Linear, count: str) -> bool:
     return True
 
 
-def _times(view: Linear, what: str) -> None:
+def _times(view: State, what: str) -> None:
     view.has_times = what != "off"
     view.tell(f"each line has {'its time' if view.has_times else 'no time'}")
 
 
-def _joins(view: Linear, what: str) -> None:
+def _joins(view: State, what: str) -> None:
     view.has_joins = what != "off"
     view.tell(f"joins and leaves are {'told' if view.has_joins else 'not told'}")
 
 
-def _help(view: Linear, _: str) -> None:
+def _help(view: State, _: str) -> None:
     view.tell("a line is said to everyone in the room; these are commands:")
     for command in COMMANDS.all():
         view.tell(f"{command.usage}: {command.help}")
@@ -43,7 +39,7 @@ def _help(view: Linear, _: str) -> None:
     view.tell("q: leave the chat")
 
 
-COMMANDS: Commands[Linear] = Commands(
+COMMANDS: Commands[State] = Commands(
     *COMMON,
     Command("/who", "list everyone in the room", _who),
     Command("/history [N]", f"what was said before, the last {HISTORY} or N", _history),

@@ -55,7 +55,7 @@ def event_lines(event: Any, me: str) -> list[str]:
 
 
 def stamped(lines: list[str], time: str, now: int, offset: UtcOffset) -> list[str]:
-    """Return lines behind the time at which they were said, local time; the date, if not today.
+    """Return lines after the local time at which they were said, with the date if not today.
 
     Args:
         lines: the lines.

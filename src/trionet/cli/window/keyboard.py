@@ -32,8 +32,8 @@ _END_OF_PASTE = b"\x1b[201~"
 
 # A line end with text on both sides of it.
 _LINES = re.compile(rb"[^\r\n\t ][\t ]*[\r\n][\r\n\t ]*[^\r\n\t ]")
-# Lines typed ahead: the first is a command (`/etc/fstab` is none), and no later line would end the
-# chat.
+# Lines typed ahead: the first is a command (`/etc/fstab` is not one), and no later line would end
+# the chat.
 _TYPED_AHEAD = re.compile(
     rb"\s*/[a-z]+(?:[\t ]|[\r\n])(?!.*[\r\n]\s*(?:q|/quit)\s*(?:[\r\n]|$))", re.DOTALL
 )

@@ -3,8 +3,8 @@
 Each answer ends its connection. Otherwise a browser's spare connections would wait here for their
 deadline. Besides, nothing that follows a request can then be taken for another one.
 
-The headers allow a page what it needs from this server alone: no scripts but its own files, and no
-text ever becomes markup (Trusted Types).
+The headers allow a page only what it needs, and only from this server: no script but its own files,
+and no text ever becomes markup (Trusted Types).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The first request of one connection: answered, or the beginning of a WebSocket.
 
-Nothing but the first request is ever read: an answer ends the connection, and what stands behind a
+Nothing but the first request is ever read: an answer ends the connection, and what follows a
 granted upgrade is frames.
 """
 

@@ -123,7 +123,7 @@ def read_head(data: bytes, *, allows_body: bool = False) -> Head:
         version=(major, minor),
         fields=fields,
     )
-    # Whoever uses another method is told that, whatever comes behind: nobody reads it.
+    # Another method may announce a body: it is answered 405, and nobody reads what follows.
     if (
         not allows_body
         and head.method in ("GET", "HEAD")

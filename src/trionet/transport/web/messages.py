@@ -235,7 +235,7 @@ class Messages:
         return begin + size if begin + size <= len(data) else at
 
     def _outcome(self) -> tuple[bytes, bytes]:
-        """Return what has come of a frame: the lines, and the frames to answer with."""
+        """Return what frames have resulted in: lines, and the frames to answer with."""
         side = self._side
         answers = b"".join(self._sort_out(side))
         self.has_failed = side.text.has_failed

@@ -46,7 +46,7 @@ class Opening:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether what became of it is worth no line in a log.
+        """Whether its outcome is too ordinary for a line in a log.
 
         That is so for a file, and for a connection that a browser has kept in reserve.
         """

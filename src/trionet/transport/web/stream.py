@@ -100,7 +100,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether what became of the handshake is worth no line in a log; see `Opening`."""
+        """Whether its outcome is too ordinary for a line in a log; see `Opening`."""
         return self._opening.is_quiet
 
     @property
