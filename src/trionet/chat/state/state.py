@@ -149,7 +149,7 @@ class State(Contents):
             rooms = () if resumed else (LOBBY_NAME,)
         refusals: list[StateEvent] = []
         # Whoever is in the lobby sees it first.
-        # Nearly everybody names one room, and two sorts took a fiftieth of a login.
+        # Nearly everybody names one room, and two sorts took a hundredth of a login.
         in_order: Sequence[UniqueName] = rooms
         if len(rooms) > 1:
             in_order = sorted(rooms, key=lambda room: room.key != LOBBY)
