@@ -376,6 +376,60 @@ async def test_pings_are_answered_in_order_also_after_a_full_outbox(
 # The end
 
 
+BARE = {
+    "pings": [masked(Opcode.PING, b"")] * 1_500,
+    "pongs": [masked(Opcode.PONG, b"")] * 1_500,
+    "parts of a message": [
+        masked(Opcode.TEXT, b"", fin=False),
+        *[masked(Opcode.CONT, b"", fin=False)] * 1_499,
+        masked(Opcode.CONT, b"first"),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", BARE)
+async def test_frames_that_bring_no_line_are_slowed_down_and_none_is_lost(
+    kind: str, network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with serving(shout, network=network):
+        peer = await opened(network)
+        began = trio.current_time()
+        await peer.send(*BARE[kind], text("behind them"))
+        pongs = 0
+        while not bytes((frame := await peer.frame()).data).endswith(b"BEHIND THEM\n"):
+            pongs += frame.opcode == Opcode.PONG
+        # 1,000 at once, and 100 a second.
+        assert 4.5 < trio.current_time() - began < 5.5
+        assert pongs == (1_500 if kind == "pings" else 0)
+
+
+async def test_a_flood_of_frames_lets_others_be_served_in_between(network: MemoryNetwork) -> None:
+    async with serving(shout, network=network):
+        flooding, other = await opened(network), await opened(network)
+        await flooding.send(*[masked(Opcode.PING, b"")] * 1_000)
+        await other.send(text("one"))
+        assert await other.lines() == ["ONE"]
+        await flooding._receive()
+        assert len(flooding.frames) < 500
+
+
+@pytest.mark.parametrize("frames", [1_500, 1_000], ids=["slowed down", "still in its burst"])
+async def test_a_drain_does_not_wait_for_a_flood_of_frames(
+    network: MemoryNetwork, autojump_clock: MockClock, frames: int
+) -> None:
+    async with serving(shout, network=network) as server:
+        peer = await opened(network)
+        await peer.send(*[masked(Opcode.PONG, b"")] * frames)
+        if frames > 1_000:
+            await trio.sleep(1)
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.drain)
+            assert await peer.closed() == 1001
+            assert trio.current_time() == began
+            await peer.stream.aclose()
+
+
 async def test_a_drain_says_goodbye_with_1001_after_everything_that_was_answered(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:

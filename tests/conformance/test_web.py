@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -422,3 +423,12 @@ def test_w25_a_trusted_proxy_says_which_host_a_connection_counts_for(start: Star
         socket_of(distrusting, additional_headers={"X-Forwarded-For": "203.0.113.2"}) as second,
     ):
         assert [event["type"] for event in events(second)] == ["error"]
+
+
+def test_w26_frames_that_bring_no_line_are_slowed_down(web: Room) -> None:
+    with socket_of(web) as opened:
+        log_in(opened, "w26")
+        began = time.monotonic()
+        last = [opened.ping(b"%d" % number) for number in range(1_050)][-1]
+        assert last.wait(PATIENCE)
+        assert time.monotonic() - began > 0.4

@@ -76,17 +76,17 @@ def test_private_lines_around_what_a_member_writes_stay_in_their_places() -> Non
     assert joined(close(batch).payload(batch.deltas["ann"])) == expected
 
 
-def test_the_size_counts_entries_of_all_kinds_and_their_bytes() -> None:
+def test_the_size_counts_all_entries_but_departures_and_their_bytes() -> None:
     batch = batch_of(plain, doubled)
     assert (batch.size, batch.bytes) == (0, 0)
     batch.add("ann", plain)
     assert batch.tell("ann", plain, "welcome") == 8
     batch.publish("ann joined", ["ann"])
     batch.discard("ann", plain)
-    # Each format's lines of what was published.
-    assert (batch.size, batch.bytes) == (4, 8 + 11 + 22)
+    # Each format's lines of what was published. A departure adds nothing to send.
+    assert (batch.size, batch.bytes) == (3, 8 + 11 + 22)
     batch.publish_all(["one", "two"])
-    assert (batch.size, batch.bytes) == (6, 41 + 8 + 16)
+    assert (batch.size, batch.bytes) == (5, 41 + 8 + 16)
 
 
 def test_a_member_that_leaves_gets_what_was_for_it_until_then() -> None:

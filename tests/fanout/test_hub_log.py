@@ -187,3 +187,24 @@ async def test_wait_delivered_waits_for_what_was_appended_before_it() -> None:
         hub.publish("1")
         await hub.wait_delivered()
         assert box.lines == b"1\n"
+
+
+async def test_a_thousand_who_leave_at_once_do_not_fill_the_log() -> None:
+    async with running_hub() as hub:
+        (stays,) = members_of(hub, 1)
+        leaving = members_of(hub, 1000)
+        await hub.wait_delivered()
+        stays.puts.clear()
+
+        async def leave(number: int) -> None:
+            await hub.wait_room(1, size=2)
+            hub.discard(leaving[number])
+            hub.publish(f"{number} left")
+
+        async with trio.open_nursery() as nursery:
+            for number in range(1000):
+                nursery.start_soon(leave, number)
+        await hub.wait_delivered()
+        assert stays.lines.count(b" left\n") == 1000
+        # Each is one send for everybody who is still here.
+        assert len(stays.puts) <= 2

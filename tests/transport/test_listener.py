@@ -140,6 +140,30 @@ async def test_all_waiting_connections_are_accepted_at_once_and_then_it_would_bl
             stream.close()
 
 
+@pytest.mark.parametrize("inherits", [True, False])
+async def test_every_connection_sends_at_once_whether_or_not_the_option_is_inherited(
+    inherits: bool,
+) -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    if not inherits:
+        sock.close()
+        sock = RefusesOptions(socket.AF_INET, socket.SOCK_STREAM)
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+    async with SocketListener(sock) as listener:
+        for _ in range(2):
+            with socket.create_connection(sock.getsockname()):
+                async with await listener.accept() as stream:
+                    assert stream._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+class RefusesOptions(socket.socket):
+    """A listening socket whose connections inherit nothing from it."""
+
+    def setsockopt(self, *_args: Any) -> None:
+        pass
+
+
 async def test_cancelling_an_accept_loses_no_connection() -> None:
     async with make_listener() as listener:
         with trio.move_on_after(0) as scope:

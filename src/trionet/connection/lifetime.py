@@ -111,7 +111,8 @@ class Lifetimes:
                         no_handshake = await learn_peer(connection, self._deadlines, self._seconds)
                         if no_handshake is None and self._places.comes_too_fast(connection.stream):
                             refused = self._refuse(connection)
-                    if no_handshake is None and not refused:
+                    # Without a handshake the connection was opened already.
+                    if no_handshake is None and not refused and not is_opened:
                         no_handshake = await shake_hands(connection, self._deadlines, self._seconds)
                     if no_handshake == ServerClosing.reason and await self._finish(connection):
                         no_handshake, refused = None, ServerClosing.reason

@@ -61,7 +61,7 @@ class Batch(Generic[E, B]):
             leaves the event out.
 
     Attributes:
-        size: how many entries it holds, of all kinds.
+        size: how many entries it holds, of all kinds but departures.
         bytes: how many bytes they are. A published event counts once for each format, and what a
             member is told counts for each member that is told it.
         deltas: the deltas of members that are still here at the end and do not get the whole.
@@ -198,8 +198,11 @@ class Batch(Generic[E, B]):
         spans[-1] = spans[-1][0], self._at
 
     def discard(self, box: B, encode: Encode[E], topics: Collection[Hashable] | None = ()) -> None:
-        """Record that a member has left; `topics` are those that it had."""
-        self.size += 1
+        """Record that a member has left; `topics` are those that it had.
+
+        This is no entry: it adds nothing to send. Otherwise 1,000 members who leave at once, each
+        with a farewell, would fill the log twice.
+        """
         delta = self.deltas.pop(box, None)
         self.departures.append(Departure(box, encode, delta, self._at, topics))
 

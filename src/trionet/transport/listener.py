@@ -20,6 +20,7 @@ import trio
 from trionet.argument_checks import check_flag, check_kind, shown
 from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
+from trionet.transport import kernel
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.proxied import ProxiedStream, Proxies
 from trionet.transport.socket_addresses import structured
@@ -76,6 +77,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
 
     __slots__ = (
         "_address_of",
+        "_hands_on",
         "_on_close",
         "_out_of_descriptors",
         "_own",
@@ -113,6 +115,14 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         self.is_shared = is_shared
         sock.setblocking(False)
         self._sock = sock
+        # Whether a new connection has TCP_NODELAY from the listening socket, as on Linux; ``None``:
+        # the first one will show it. Asking each for its family and setting the option would take
+        # 8 µs, of the 250 that it takes to join a chat.
+        self._hands_on: bool | None = False
+        if kernel.is_tcp(sock):
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._hands_on = None
         self._on_close = on_close
         self.refusal = refusal
         if proxies is not None:
@@ -184,7 +194,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             peer = safe_text(str(remote))
             if self._proxies is not None and remote is not None and self._proxies.has(remote):
                 return ProxiedStream(sock, peer=peer, remote=remote, proxies=self._proxies)
-            return SocketStream(sock, peer=peer, remote=remote)
+            if self._hands_on is None:
+                option = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                self._hands_on = bool(option)
+            return SocketStream(sock, peer=peer, remote=remote, is_ready_tcp=self._hands_on)
 
     def _refuse_one(self) -> None:
         """Use the reserve descriptor to answer and close one waiting connection."""

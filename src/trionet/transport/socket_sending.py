@@ -30,6 +30,7 @@ class SendingHalf(trio.abc.SendStream):
 
     Args:
         sock: a connected stream socket; this makes it non-blocking.
+        is_ready_tcp: see `trionet.transport.sockets.SocketStream`.
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
@@ -39,13 +40,12 @@ class SendingHalf(trio.abc.SendStream):
         "_is_tcp", "_patience", "_sending", "_sent_eof", "_sock", "_trio_waits", "_vanished",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, is_ready_tcp: bool = False) -> None:
         if not isinstance(sock, socket.socket):
             raise TypeError(f"sock must be a connected socket.socket, not {shown(sock)}")
         sock.setblocking(False)
-        # Asking the socket for its family takes 1 µs.
-        self._is_tcp = kernel.is_tcp(sock)
-        if self._is_tcp:
+        self._is_tcp = is_ready_tcp or kernel.is_tcp(sock)
+        if self._is_tcp and not is_ready_tcp:
             # Lines are written whole: waiting for more to fill a packet would only delay them.
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -29,7 +29,7 @@ from trionet.abc import OnInput
 from trionet.argument_checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.text.safe import safe_text
-from trionet.transport.addresses import RemoteAddress
+from trionet.transport.addresses import RemoteAddress, TCPAddress
 from trionet.transport.readiness import Input, Readiness
 from trionet.transport.socket_addresses import structured
 from trionet.transport.socket_sending import SendingHalf, closed_error
@@ -68,6 +68,8 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
         peer: the other end's display address.
         remote: the other end's address, for code that counts or compares peers; default ``None``:
             not known.
+        is_ready_tcp: whether the socket is known to be a TCP socket with ``TCP_NODELAY``. Default:
+            no; the stream asks, and sets it.
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
@@ -78,14 +80,19 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
     __slots__ = ("_input", "_is_interrupted", "peer", "remote")
 
     def __init__(
-        self, sock: socket.socket, *, peer: str, remote: RemoteAddress | None = None
+        self,
+        sock: socket.socket,
+        *,
+        peer: str,
+        remote: RemoteAddress | None = None,
+        is_ready_tcp: bool = False,
     ) -> None:
         if type(peer) is not str:
             check_kind("peer", peer, str)
-        if remote is not None and not isinstance(remote, RemoteAddress):
+        if not (remote is None or type(remote) is TCPAddress or isinstance(remote, RemoteAddress)):
             kinds = " or a ".join(kind.__name__ for kind in get_args(RemoteAddress))
             raise TypeError(f"remote must be a {kinds}, not {shown(remote)}")
-        super().__init__(sock)
+        super().__init__(sock, is_ready_tcp=is_ready_tcp)
         self._input: Input | None = None
         self._is_interrupted = False
         self.peer = peer

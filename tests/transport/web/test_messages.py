@@ -226,7 +226,7 @@ def test_a_message_in_parts_is_given_up_as_soon_as_it_is_too_long() -> None:
 class Slow(Messages):
     """Has the library take everything, cut as it comes."""
 
-    def receive(self, data: bytes) -> tuple[bytes, bytes]:
+    def receive(self, data: bytes, most_bare: int | None = None) -> tuple[bytes, bytes]:
         self._side.receive_data(data)
         return self._outcome()
 
@@ -288,3 +288,17 @@ def test_a_message_of_any_length_is_taken_however_it_is_cut(size: int, is_client
         messages = Messages(1 << 20, is_client=is_client)
         received = [messages.receive(data[at : at + step])[0] for at in range(0, len(data), step)]
         assert b"".join(received) == (b"x" * size + b"\n") * 2
+
+
+def test_frames_that_bring_no_line_are_taken_a_few_at_a_time() -> None:
+    messages = Messages(MAX)
+    data = frame(Opcode.PING, b"p") * 3 + frame(Opcode.TEXT, b"one") + frame(Opcode.PING, b"q") * 2
+    lines, answers = messages.receive(data, 2)
+    assert (lines, messages.bare_frames, messages.holds_more) == (b"", 2, True)
+    assert pongs_of(answers) == [b"p", b"p"]
+    lines, answers = messages.receive(b"", 2)
+    assert (lines, messages.bare_frames, messages.holds_more) == (b"one\n", 2, True)
+    assert pongs_of(answers) == [b"p", b"q"]
+    lines, answers = messages.receive(frame(Opcode.TEXT, b"two"), 2)
+    assert (lines, messages.bare_frames, messages.holds_more) == (b"two\n", 1, False)
+    assert pongs_of(answers) == [b"q"]

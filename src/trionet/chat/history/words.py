@@ -23,7 +23,11 @@ _UNSPACED = (
     "\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003fffd"
 )
 
-_ASCII_WORD = re.compile("[0-9a-z]+")
+# Of text in ASCII: letters in lower case and digits as they are, a space for all else. To split at
+# these takes a third of what a pattern takes to find the words.
+_ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)).ljust(
+    256
+)
 
 
 class Wanted:
@@ -84,12 +88,15 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """Return the words of a text, folded, in order."""
-    return words_of_folded(fold(text))
+    # ASCII is folded there.
+    return words_of_folded(text if text.isascii() else fold(text))
 
 
 def words_of_folded(text: str) -> list[str]:
     """Return the words of a text that is folded already."""
-    return _ASCII_WORD.findall(text) if text.isascii() else _word().findall(text)
+    if text.isascii():
+        return text.encode().translate(_ASCII).decode().split()
+    return _word().findall(text)
 
 
 def _groups(text: str) -> Iterator[tuple[str, ...]]:

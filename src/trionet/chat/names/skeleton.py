@@ -88,4 +88,7 @@ def _prototypes() -> dict[int, str]:
         for source in sources.split():
             prototypes[int(source, 16)] = prototype_text
     prototypes[_SMALL_PALOCHKA] = "l"
+    # `str.translate` raises and catches a `LookupError` for each character that is not here.
+    for number in range(128):
+        prototypes.setdefault(number, chr(number))
     return prototypes

@@ -266,16 +266,18 @@ class Switchboard:
 
     def show(self, happened: list[events.StateEvent]) -> None:
         """Keep what has `happened` in the state, and send it to whom it concerns."""
+        is_shared = self.log.is_shared
         if self.history is not None:
             kept = kept_of(happened)
-            if kept and self.log.is_shared:
+            if kept and is_shared:
                 # After the log has lost a part, numbers can come that were told before.
                 kept = [one for one in kept if one.number > (self.history.last(one.room) or 0)]
             if kept:
                 self.history.append(kept)
-        if self.away:
+        # Only a shared log loses members, and this is asked for each entry.
+        if is_shared and self.away:
             self.away.look_at(happened)
-        is_over = self.is_closing and self.log.is_shared
+        is_over = is_shared and self.is_closing
         for event in happened:
             # After the closing notice members here are told nothing, whatever others do.
             if not is_over or type(event) in _NOTED_TO_THE_END:

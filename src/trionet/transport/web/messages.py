@@ -137,9 +137,14 @@ class Messages:
     Attributes:
         is_over: whether nothing more will come: the peer has closed, or has made a mistake.
         has_failed: whether it has made a mistake.
+        bare_frames: how many frames of the last call of `receive` have brought no line.
+        holds_more: whether frames wait because `receive` took no more of them.
     """
 
-    __slots__ = ("_goodbye", "_held", "_masked", "_max_line", "_side", "has_failed", "is_over")
+    __slots__ = (
+        "_goodbye", "_held", "_masked", "_max_line", "_side", "bare_frames", "has_failed",
+        "holds_more", "is_over",
+    )  # fmt: skip
 
     def __init__(self, max_line: int, *, is_client: bool = False) -> None:
         self._side: _Side = _Client(max_line) if is_client else _Server(max_line)
@@ -151,9 +156,16 @@ class Messages:
         self._goodbye = b""
         self.is_over = False
         self.has_failed = False
+        self.bare_frames = 0
+        self.holds_more = False
 
-    def receive(self, data: bytes) -> tuple[bytes, bytes]:
+    def receive(self, data: bytes, most_bare: int | None = None) -> tuple[bytes, bytes]:
         """Take received bytes.
+
+        Args:
+            data: the bytes; empty: go on with those that are held.
+            most_bare: how many frames that bring no line are taken; the rest is held. Default
+                ``None``: all.
 
         Returns:
             The lines that they complete, and the frames to answer with.
@@ -162,8 +174,12 @@ class Messages:
             data, self._held = self._held + data, b""
         lines: list[bytes] = []
         answers = b""
-        at = 0
+        at = bare = 0
+        self.holds_more = False
         while at < len(data) and not self.is_over:
+            if bare == most_bare:
+                self._held, self.holds_more = data[at:], True
+                break
             if self._masked and not self._side.text.is_fragmented:
                 at = self._take_texts(data, at, lines)
             stop = self._end_of_frame(data, at)
@@ -179,7 +195,9 @@ class Messages:
             more, answered = self._outcome()
             lines.append(more)
             answers += answered
+            bare += not more
             at = stop
+        self.bare_frames = bare
         return b"".join(lines), answers
 
     def _take_texts(self, data: bytes, at: int, lines: list[bytes]) -> int:

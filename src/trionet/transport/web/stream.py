@@ -27,6 +27,7 @@ from trionet.transport.addresses import RemoteAddress
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import receive_size
 from trionet.transport.web.answers import encode_refusal
+from trionet.transport.web.frame_pace import AT_ONCE, FramePace
 from trionet.transport.web.framing import FRAMES
 from trionet.transport.web.messages import Messages
 from trionet.transport.web.opening import Opening
@@ -57,8 +58,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     framing: ClassVar[Framing] = FRAMES
 
     __slots__ = (
-        "_discards", "_is_closed", "_lines", "_messages", "_opening", "_own_frames", "_sending",
-        "_sent_eof", "max_line", "wire",
+        "_discards", "_is_closed", "_is_interrupted", "_lines", "_messages", "_opening",
+        "_own_frames", "_pace", "_resting", "_sending", "_sent_eof", "max_line", "wire",
     )  # fmt: skip
 
     def __init__(self, transport: trio.abc.HalfCloseableStream, site: Site) -> None:
@@ -69,6 +70,11 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         self._messages: Messages | None = None
         # Lines that have come and that nobody has asked for yet.
         self._lines = b""
+        # ``None`` as long as every frame has brought a line.
+        self._pace: FramePace | None = None
+        # The scope of a pause in `receive_some`; ``None``: there is none.
+        self._resting: trio.CancelScope | None = None
+        self._is_interrupted = False
         self._sending = False
         # Whether input was thrown away, so that nothing can be read any more.
         self._discards = False
@@ -176,6 +182,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         Cancellation: nothing that was received is lost.
         """
         max_bytes = receive_size(max_bytes)
+        self._is_interrupted = False
         has_failed = self._sent_eof and self.has_failed
         if self._opening.refused is not None or self._discards or has_failed:
             # Nobody must take it for lines.
@@ -187,15 +194,35 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         if self._lines or messages.is_over:
             await trio.lowlevel.checkpoint()
         while not self._lines and not messages.is_over:
-            data = await self.wire.receive_some(max_bytes)
-            if not data:
-                return b""
-            self._take(bytes(data))
+            if self._pace is not None:
+                await self._keep_pace(self._pace)
+            # The wire only knows of an interruption while it waits.
+            if self._is_interrupted:
+                raise ReceiveInterrupted("interrupt_receive was called")
+            data = b""
+            if not messages.holds_more:
+                data = bytes(await self.wire.receive_some(max_bytes))
+                if not data:
+                    return b""
+            self._take(data)
         return self._handed_out(max_bytes)
+
+    async def _keep_pace(self, pace: FramePace) -> None:
+        """Let others run, and wait if the peer has sent too many frames without a line."""
+        pause = pace.pause(trio.current_time())
+        if pause <= 0:
+            await trio.lowlevel.checkpoint()
+        else:
+            with trio.move_on_after(pause) as self._resting:
+                await trio.sleep_forever()
+            self._resting = None
+        self._check_usable()
 
     def has_input(self) -> bool:
         """Tell whether something has come that was not received yet. Never a checkpoint."""
-        return bool(self._lines) or (not self._is_closed and cast(Transport, self.wire).has_input())
+        if self._lines or (self._messages is not None and self._messages.holds_more):
+            return True
+        return not self._is_closed and cast(Transport, self.wire).has_input()
 
     def has_ended(self) -> bool:
         """Return whether the peer sends no more, though input may be unread. Never a checkpoint."""
@@ -204,6 +231,9 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
     def interrupt_receive(self) -> None:
         """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`."""
+        self._is_interrupted = True
+        if self._resting is not None:
+            self._resting.cancel()
         cast(Transport, self.wire).interrupt_receive()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -320,12 +350,17 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     def close(self) -> None:
         """Close at once, without a close frame. Never a checkpoint; again does nothing."""
         self._is_closed = True
+        if self._resting is not None:
+            self._resting.cancel()
         cast(Transport, self.wire).close()
 
     def _take(self, data: bytes) -> None:
         """Take received bytes, and answer what is to be answered."""
         assert self._messages is not None
-        lines, answers = self._messages.receive(data)
+        lines, answers = self._messages.receive(data, AT_ONCE)
+        if self._messages.bare_frames:
+            self._pace = self._pace or FramePace()
+            self._pace.charge(self._messages.bare_frames, trio.current_time())
         self._lines = self._lines + lines if self._lines else lines
         self._own_frames.answer(answers, is_free=not self._sending)
 
