@@ -226,7 +226,7 @@ def test_a_message_in_parts_is_given_up_as_soon_as_it_is_too_long() -> None:
 class Slow(Messages):
     """Has the library take everything, cut as it comes."""
 
-    def receive(self, data: bytes, most_bare: int | None = None) -> tuple[bytes, bytes]:
+    def receive(self, data: bytes, most_bare: int | None = None) -> tuple[bytes, bytes]:  # noqa: ARG002
         self._side.receive_data(data)
         return self._outcome()
 
