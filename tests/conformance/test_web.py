@@ -431,4 +431,5 @@ def test_w26_frames_that_bring_no_line_are_slowed_down(web: Room) -> None:
         began = time.monotonic()
         last = [opened.ping(b"%d" % number) for number in range(1_050)][-1]
         assert last.wait(PATIENCE)
-        assert time.monotonic() - began > 0.4
+        # 50 beyond the 1,000, of which the last 16 are taken at once: 0.34 s.
+        assert time.monotonic() - began > 0.3

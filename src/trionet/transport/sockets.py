@@ -72,7 +72,8 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
             no; the stream asks, and sets it.
 
     Raises:
-        TypeError: `sock` is something else, such as a socket of Trio's.
+        TypeError: `sock` is something else, such as a socket of Trio's; another argument has the
+            wrong type.
 
     Resource handling: `aclose` closes the socket; whoever made the stream calls it.
     """
@@ -92,6 +93,8 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
         if not (remote is None or type(remote) is TCPAddress or isinstance(remote, RemoteAddress)):
             kinds = " or a ".join(kind.__name__ for kind in get_args(RemoteAddress))
             raise TypeError(f"remote must be a {kinds}, not {shown(remote)}")
+        if type(is_ready_tcp) is not bool:
+            check_kind("is_ready_tcp", is_ready_tcp, bool)
         super().__init__(sock, is_ready_tcp=is_ready_tcp)
         self._input: Input | None = None
         self._is_interrupted = False
