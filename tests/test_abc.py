@@ -29,7 +29,6 @@ PROTOCOLS = [
 # What is asked of a stream, a listener, a network or a box by name, besides capabilities.
 NOT_CAPABILITIES = {
     "receive_some",  # Trio's own
-    "send_all",
     "wait_with",  # between the files of transport/, where `Readiness` is
 }
 

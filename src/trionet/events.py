@@ -89,9 +89,6 @@ class Identified:
         return f"{self.peer} is {self.name}"
 
 
-_KINDS_OF_CLOSED = (int, str, str, float, int, int, int, int, int)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closed:
     """A connection is no longer served.
@@ -120,13 +117,6 @@ class Closed:
     bytes_unconfirmed: int = 0
 
     def __post_init__(self) -> None:
-        # A server makes one for each connection, from values of these types.
-        if (
-            type(self.id), type(self.peer), type(self.reason), type(self.seconds),
-            type(self.bytes_in), type(self.bytes_out), type(self.lines_in), type(self.lines_out),
-            type(self.bytes_unconfirmed),
-        ) == _KINDS_OF_CLOSED:  # fmt: skip
-            return
         check_kinds(
             id=(self.id, int),
             peer=(self.peer, str),

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
+from answers_at_once import recorded_calls
 from trionet import Closed, Limits, Server, ServerEvent, serve
 from trionet.connection import line_function
-from trionet.connection.answer_on_input import AtOnce
 from trionet.connection.reader import LineReader
 from trionet.testing import Link, MemoryNetwork, run_handler
 from trionet.transport import readiness
@@ -48,15 +48,7 @@ def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What `AtOnce` has returned each time: whether the task could go on waiting."""
-    made: list[bool] = []
-    call = AtOnce.serve
-
-    def recorded(self: AtOnce, now: float) -> bool:
-        made.append(call(self, now))
-        return made[-1]
-
-    monkeypatch.setattr(AtOnce, "serve", recorded)
-    return made
+    return recorded_calls(monkeypatch)
 
 
 @asynccontextmanager

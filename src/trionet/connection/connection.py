@@ -116,8 +116,7 @@ class Connection(Ends, Generic[LineT]):
             check_kind("deadlines", deadlines, Deadlines, hint="Deadlines()")
             check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
             check_choice("when_slow", when_slow, WhenSlow)
-        if not hasattr(stream, "send_all"):
-            check_stream(stream, methods=["send_all"])
+        check_stream(stream, methods=["send_all"])
         super().__init__(limits, identifies=identifies)
         self._on_identified = on_identified
         self._deadlines = deadlines

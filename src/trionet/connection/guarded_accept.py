@@ -13,7 +13,6 @@ import trio
 
 from trionet.abc import Listener
 from trionet.argument_checks import check_stream
-from trionet.transport.sockets import SocketStream
 from trionet.user_faults import FaultLog
 
 # The same pause as after running out of file descriptors: ten tries a second cost nothing, and
@@ -74,6 +73,5 @@ class Accepting:
 
 
 def _checked(stream: trio.abc.Stream) -> trio.abc.Stream:
-    if not isinstance(stream, SocketStream):
-        check_stream(stream, methods=["receive_some", "send_all", "aclose"])
+    check_stream(stream, methods=["receive_some", "send_all", "aclose"])
     return stream

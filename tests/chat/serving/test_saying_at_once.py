@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import trio
 
+from answers_at_once import recorded_calls
 from trionet import Limits, Server
 from trionet.chat import serve
 from trionet.chat.history.memory import MemoryHistory
-from trionet.connection.answer_on_input import AtOnce
 from trionet.fanout.hub_log import BatchLog
 from trionet.transport import readiness
 from trionet.transport.readiness import HAS_EPOLL
@@ -25,15 +25,7 @@ pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="only Linux has epoll")
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether the task could go on waiting, for each call in its place."""
     monkeypatch.setattr(readiness, "perf_counter", lambda: 0.0)
-    made: list[bool] = []
-    call = AtOnce.serve
-
-    def recorded(self: AtOnce, now: float) -> bool:
-        made.append(call(self, now))
-        return made[-1]
-
-    monkeypatch.setattr(AtOnce, "serve", recorded)
-    return made
+    return recorded_calls(monkeypatch)
 
 
 class Member:
