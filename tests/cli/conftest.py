@@ -167,11 +167,16 @@ class Program:
 
 
 class Screen:
-    """What a terminal shows, as far as a line editor needs it. It never scrolls."""
+    """What a terminal shows, as far as a line editor needs it. It never scrolls.
+
+    Attributes:
+        erased: how often everything from the cursor on was erased.
+    """
 
     _SEQUENCE = re.compile(r"\x1b\[([?>]?)([0-9;]*) ?([A-Za-z])|\x1b\][^\x07]*\x07|\x1b[=>78]")
 
     def __init__(self) -> None:
+        self.erased = 0
         self._cells: dict[tuple[int, int], str] = {}
         self._row = self._column = 0
         # What it showed before `break_rows`, if nothing was drawn since.
@@ -255,6 +260,7 @@ class Screen:
             case "K":
                 self._erase(lambda row, column: row == self._row and column >= self._column)
             case "J":
+                self.erased += 1
                 self._erase(lambda row, column: (row, column) >= (self._row, self._column))
             case "n":
                 return f"\x1b[{self._row + 1};{self._column + 1}R".encode()

@@ -17,7 +17,7 @@ from trionet.cli.line_editor import LineEditor
 from trionet.cli.prompt_thread import PromptThread
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Program, Programs, TerminalProgram
+    from tests.cli.conftest import Program, Programs, Screen, TerminalProgram
 
 UP, RIGHT, LEFT, HOME, END = "\x1b[A", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F"
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -789,6 +789,24 @@ async def test_after_the_terminal_becomes_narrower_there_is_one_prompt(programs:
     await ann.expect_screen(WELCOME, "> " + "x" * 38, "x" * 22)
     ann.resize(80)
     await ann.expect_screen(WELCOME, "> " + "x" * 60)
+
+
+async def test_after_a_resize_the_prompt_is_drawn_once(programs: Programs) -> None:
+    # A second drawing, for no line to print, could meet the next resize.
+    address = await start_room(programs)
+    ann = await join(programs, address)
+    bob = await programs.connect(address, "Bob")
+    shown = [WELCOME, "*** Bob joined (2 here)"]
+    await ann.type("x" * 60)
+    await ann.expect_screen(*shown, "> " + "x" * 60)
+    screen = cast("Screen", ann.screen)
+    before = screen.erased
+    ann.resize(40)
+    await ann.expect_screen(*shown, "> " + "x" * 38, "x" * 22)
+    await bob.send("hi")
+    await ann.expect_screen(*shown, "Bob: hi", "> " + "x" * 38, "x" * 22)
+    # One drawing erases twice: what stood there, and what stands below it.
+    assert screen.erased <= before + 4
 
 
 async def test_what_is_typed_while_the_terminal_changes_its_width_is_drawn_in_place(

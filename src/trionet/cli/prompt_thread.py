@@ -236,6 +236,9 @@ class PromptThread:
     def _print_now(self) -> bool:
         """Print above the prompt, and return whether the prompt had to be redrawn."""
         app = self._app
+        if not self._pending:
+            # The lines that woke this have been printed already, and the prompt stands as it is.
+            return False
         if self._is_stopped or self._is_resizing():
             # `_enter_screen` or `_resize` will print it.
             return False
