@@ -109,8 +109,8 @@ def values(event: RoomEvent) -> Sequence[Values]:
         if event.ids is None:
             if len(event.texts) == 1:
                 # Most are. The loop takes twice as long.
-                text = event.texts[0]
-                return ((0, 0, number, time, _SAID, name, text, NOTHING, author, NOTHING),)
+                only = event.texts[0]
+                return ((0, 0, number, time, _SAID, name, only, NOTHING, author, NOTHING),)
             return [
                 (0, 0, place, time, _SAID, name, text, NOTHING, author, NOTHING)
                 for place, text in enumerate(event.texts, number)
