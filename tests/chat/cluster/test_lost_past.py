@@ -289,3 +289,65 @@ async def test_what_is_said_between_a_lost_past_and_the_end_of_the_lease_is_said
         for member in (ann, bob):
             events = await messages(member)
             assert [event["text"] for event in events if event["type"] == "said"] == ["in between"]
+
+
+async def test_what_is_said_before_a_hello_that_ends_the_lease_itself_is_said(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        ann, bob = await three(cluster)
+        redis = cluster.redis
+        redis.roll_back(1)
+        redis.changed()
+        # Node 1 reads, and cannot write.
+        redis.before_command = lambda command: command[0] == b"XADD" and b"node-1" in command[-1]
+        await trio.sleep(1.5)
+        await bob.request("say", room="lobby", text="in between")
+        replica = cluster.nodes[0].log.replica
+        silent = replica.lives.by_node["node-1"]
+        with trio.fail_after(10):
+            while replica.lives.now - silent.seen < 2600:
+                await cluster.nodes[0].log.wait_news()
+        # From now on the other one cannot write either. So the next entry, which is node 1's hello,
+        # comes after the end of its lease.
+        redis.before_command = lambda command: command[0] == b"XADD"
+        await trio.sleep(1.5)
+        assert "*** Bob left" not in " ".join(cluster.nodes[0].shown)
+        redis.before_command = lambda command: command[0] == b"XADD" and b"node-0" in command[-1]
+        await trio.sleep(1.5)
+        assert "*** Bob left" in " ".join(cluster.nodes[0].shown)
+        redis.heal()
+        await trio.sleep(8)
+        for member in (ann, bob):
+            events = await messages(member)
+            assert [event["text"] for event in events if event["type"] == "said"] == ["in between"]
+
+
+async def test_what_was_lost_twice_is_said_again_in_its_order(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(3) as cluster:
+        ann, bob, cid = await three(cluster)
+        redis = cluster.redis
+        redis.cut_off.add("node-2")
+        redis.changed()
+        await trio.sleep(0.1)
+        for text in ("one", "two", "three"):
+            await ann.request("say", room="lobby", text=text)
+            await trio.sleep(0.1)
+        # Nobody can write, so the last entries are these three and no heartbeat.
+        assert b"three" in list(redis.entries.values())[-1]
+        redis.before_command = lambda command: command[0] == b"XADD"
+        redis.roll_back(1)
+        await trio.sleep(1.5)
+        # Both have found their places again, and neither has said hello.
+        assert [node.statistics().resyncs for node in cluster.nodes] == [1, 1, 0]
+        redis.roll_back(2)
+        redis.heal()
+        await trio.sleep(20)
+        for member in (ann, bob, cid):
+            events = await messages(member)
+            texts = [event["text"] for event in events if event["type"] == "said"]
+            assert texts == ["one", "two", "three"]
+        await cluster.converge()
+        assert len({node.state_digest() for node in cluster.nodes}) == 1

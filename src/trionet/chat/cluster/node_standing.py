@@ -148,7 +148,7 @@ class Standing:
         if out.phase is Phase.HELLO and not out.has_returns and out.is_idle:
             self.highest, self.topics = 0, ()
             logins = audience.coming_in_again()
-            out.come_in_again(logins)
+            out.come_in_again(logins, audience.connection_of)
             self.ready.set()
         if out.phase is Phase.RETURNING and not out.has_returns:
             out.go_on(audience.members())

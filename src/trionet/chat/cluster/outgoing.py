@@ -11,7 +11,7 @@ a number again, and operations are addressed anew.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -80,7 +80,7 @@ class _Held(Struct):
     """What waits until everyone has come in again.
 
     Members have other numbers by then. So each operation stands with the connection of its member;
-    ``None``: it is of no member, and `_GONE`: its member has left.
+    ``None``: it is of no member, or of one that keeps its number, and `_GONE`: its member has left.
 
     Attributes:
         life: the life in which it was written; 0: it was not written yet.
@@ -224,8 +224,13 @@ class Outgoing:
             connection_of: returns the connection of a member by its number until now; ``None``: it
                 has none here any more.
         """
+
+        def address(member: int) -> ConnectionId:
+            return connection_of(member) or _GONE
+
         kept: deque[Flight] = deque()
         known_back = len(self._recent)
+        later, self._held_back = self._held_back, []
         for index, flight in enumerate([*self._recent, *self._unread]):
             if flight.seq <= last_seq(flight.life):
                 if index >= known_back:
@@ -233,8 +238,16 @@ class Outgoing:
                 kept.append(flight)
                 continue
             is_unread = index >= known_back
-            self._hold(flight.life, flight.seq, flight.items, connection_of, is_unread=is_unread)
-        self._hold(0, 0, self._waiting, connection_of, is_unread=True)
+            self._hold(flight.life, flight.seq, flight.items, address, is_unread=is_unread)
+        # What was held back already is newer than all that was read back. This order matters: of
+        # one life, an `Again` counts only before those of later entries.
+        for held in later:
+            held.items = [
+                item if item[2] is not None else _addressed(*item[:2], address)
+                for item in held.items
+            ]
+        self._held_back += later
+        self._hold(0, 0, self._waiting, address, is_unread=True)
         self._waiting.clear()
         self._returns.clear()
         self._unread.clear()
@@ -246,8 +259,29 @@ class Outgoing:
         self.phase = Phase.HELLO
         self.lives += 1
 
-    def come_in_again(self, logins: Iterable[LogIn]) -> None:
-        """Write the logins of members who have to come in again; the hello has been read back."""
+    def come_in_again(
+        self, logins: Collection[LogIn], connection_of: Callable[[int], ConnectionId | None]
+    ) -> None:
+        """Write the logins of members who have to come in again; the hello has been read back.
+
+        The hello itself may have come after the end of the lease. Then its members get other
+        numbers, and what they have said since the life began waits for these.
+
+        Args:
+            logins: the logins.
+            connection_of: returns the connection of a member by its number until now; ``None``: it
+                has none here any more.
+        """
+        returning = {login.connection for login in logins}
+
+        def address(member: int) -> ConnectionId | None:
+            # All others keep their numbers, as do those who have gone and must still be logged out.
+            connection = connection_of(member)
+            return connection if connection in returning else None
+
+        own = [item for item in self._waiting if item[0] == _OF_THIS_LIFE]
+        self._hold(0, 0, self._waiting, address, is_unread=True)
+        self._waiting = deque(own)
         self._returns.extend([(_OF_THIS_LIFE, encode_item(login)) for login in logins])
         self.phase = Phase.RETURNING
 
@@ -291,7 +325,7 @@ class Outgoing:
         life: int,
         seq: int,
         items: Iterable[tuple[int, bytes]],
-        connection_of: Callable[[int], ConnectionId | None],
+        address: Callable[[int], ConnectionId | None],
         *,
         is_unread: bool,
     ) -> None:
@@ -301,11 +335,11 @@ class Outgoing:
             item = decode_item(data)
             if isinstance(item, Again):
                 self._held_back.append(held)
-                inner = [_addressed(ticket, one, connection_of) for one in item.operations]
+                inner = [_addressed(ticket, one, address) for one in item.operations]
                 self._held_back.append(_Held(item.life, item.seq, inner, True))
                 held = _Held(life, seq, [], is_unread)
             elif ticket != _OF_THIS_LIFE and (is_unread or isinstance(item, _REPEATED)):
-                held.items.append(_addressed(ticket, item, connection_of))
+                held.items.append(_addressed(ticket, item, address))
         self._held_back.append(held)
         self._held_back = [one for one in self._held_back if one.items]
 
@@ -322,9 +356,8 @@ class Outgoing:
 
 
 def _addressed(
-    ticket: int, operation: Any, connection_of: Callable[[int], ConnectionId | None]
+    ticket: int, operation: Any, address: Callable[[int], ConnectionId | None]
 ) -> tuple[int, Operation, ConnectionId | None]:
     """Return an operation with the connection of its member."""
     member = getattr(operation, "member", None)
-    connection = None if member is None else connection_of(member) or _GONE
-    return ticket, operation, connection
+    return ticket, operation, None if member is None else address(member)
