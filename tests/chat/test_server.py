@@ -20,7 +20,7 @@ from served import LOOPBACK, Served, reset, served
 from trionet import SYSTEM, ConnectError, Limits, ListenError, Server, SocketStream
 from trionet.chat import HistoryError, serve
 from trionet.chat.history.memory import MemoryHistory
-from trionet.testing import LineClient, Link, MemoryNetwork, cut_bytes
+from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, cut_bytes
 
 settled = trio.testing.wait_all_tasks_blocked
 
@@ -524,6 +524,29 @@ async def test_a_drain_that_waits_for_nothing_says_nothing_of_leaving_either(
         assert room.shown[2:] == ["*** server is closing"]
 
 
+async def test_logins_to_many_rooms_let_members_speak_in_between(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, bob = await room.join("Ann", "Bob")
+        newcomers = [await room.connect() for _ in range(60)]
+        await settled()
+        # All at once: nothing here is a checkpoint.
+        for number, newcomer in enumerate(newcomers):
+            assert isinstance(newcomer.stream, MemoryStream)
+            rooms = [f"r{count}" for count in range(100)]
+            login = {"type": "login", "name": f"N{number}", "rooms": rooms}
+            newcomer.stream.send_nowait(json.dumps(login).encode() + b"\n")
+        assert isinstance(ann.stream, MemoryStream)
+        ann.stream.send_nowait(b"hello\n")
+        await bob.expect("Ann: hello")
+        # Each is told of a hundred rooms, and so are all who are there already.
+        here = [one for one in room.server.connections if one.name is not None]
+        assert len(here) < 40
+        for newcomer in newcomers:
+            assert "welcome" in await newcomer.receive()
+
+
 @pytest.mark.parametrize(("seconds", "told_at"), [(5, 4), (9, 8), (1, 0.8)])
 async def test_one_member_whose_search_takes_long_keeps_nobody_from_being_told_of_a_drain(
     seconds: float,
@@ -531,7 +554,10 @@ async def test_one_member_whose_search_takes_long_keeps_nobody_from_being_told_o
     autojump_clock: trio.testing.MockClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(MemoryHistory, "search", lambda *_: trio.sleep(3600))
+    async def search(*_: object) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(MemoryHistory, "search", search)
     limits = Limits(drain_seconds=seconds)
     async with chat(limits=limits) as room, trio.open_nursery() as nursery:
         (ann,) = await room.join("Ann")
