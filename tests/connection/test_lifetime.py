@@ -26,7 +26,7 @@ from trionet import (
     WhenFull,
     serve,
 )
-from trionet.testing import LineClient, Link, memory_stream_pair, run_handler
+from trionet.testing import LineClient, Link, MemoryStream, memory_stream_pair, run_handler
 
 Handler = Callable[[Connection], Awaitable[object]]
 
@@ -416,3 +416,31 @@ async def test_what_the_peer_does_to_a_handler_that_uses_the_stream_itself_is_no
         await trio.sleep(1)
         assert len(connect.server.connections) == 0
     assert not caplog.records
+
+
+async def test_in_a_drain_all_sessions_end_before_the_first_peer_sees_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: list[str] = []
+
+    async def answer(connection: Connection) -> None:
+        async for line in connection.lines:
+            await connection.send(line)
+        order.append("session ended")
+
+    async def send_eof(self: MemoryStream) -> None:
+        order.append("sending ended")
+        await real_send_eof(self)
+
+    real_send_eof = MemoryStream.send_eof
+    async with run_handler(answer) as connect:
+        for _ in range(5):
+            client = await connect()
+            await client.send("hello")
+            await client.expect("hello")
+        monkeypatch.setattr(MemoryStream, "send_eof", send_eof)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connect.server.drain, 5)
+            await trio.testing.wait_all_tasks_blocked()
+            connect.close_clients()
+    assert order == ["session ended"] * 5 + ["sending ended"] * 5
