@@ -594,6 +594,7 @@ async def ended_sending(
     stream = listener.accept_nowait()
     await stream.do_handshake()  # type: ignore[attr-defined]
     await read_head(client)
+    assert isinstance(stream, trio.abc.HalfCloseableStream)
     await stream.send_eof()
     try:
         yield client, stream

@@ -774,7 +774,7 @@ def test_a_class_is_no_member() -> None:
 def test_a_member_that_comes_into_many_rooms_has_its_format_checked_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    checked = []
+    checked: list[object] = []
     monkeypatch.setattr("trionet.fanout.membership.check_encode", checked.append)
 
     hub, box = Hub[str](), ListBox()
