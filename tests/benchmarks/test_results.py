@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from benchmarks import measures
 from benchmarks.attacks import ATTACKS
 from benchmarks.chart import chart
+from benchmarks.peers.table import steady_chat
 from benchmarks.plan import FULL, QUICK
 from benchmarks.report import as_json, as_text, shown
 from benchmarks.results import Results, Spread
@@ -100,6 +102,15 @@ def test_a_target_is_judged_by_the_median(
 def test_a_target_can_be_an_absolute_figure(results: Results) -> None:
     assert Target(key=ONE.key, bound=6, at_least=False).verdict(results) == MET
     assert Target(key=ONE.key, bound=5.9, at_least=False).verdict(results) == MISSED
+
+
+def test_what_a_history_file_costs_is_judged_by_the_figures_of_the_server_with_a_file() -> None:
+    results = Results()
+    for measure, figure in ((measures.STEADY_P99_RATIO, 1.3), (measures.STEADY_CORE_MORE, 0.1)):
+        results.add(measure, steady_chat(Path("file")).name, 1, figure)
+    verdicts = {target.key: target.verdict(results) for target in targets(FULL)}
+    assert verdicts[measures.STEADY_P99_RATIO.key] == MISSED
+    assert verdicts[measures.STEADY_CORE_MORE.key] == MET
 
 
 def test_a_target_that_was_not_measured_is_neither_met_nor_missed(results: Results) -> None:

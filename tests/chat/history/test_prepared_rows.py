@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from trionet.chat.history import batch
 from trionet.chat.history.prepared_rows import Prepared
 from trionet.chat.history.reading import Reader
+from trionet.chat.history.rows import index_entries, name_word
 from trionet.chat.history.store import Store
+from trionet.chat.history.words import words
 from trionet.chat.state.events import Acted, Joined, Removed, RoomEvent, Said, TopicSet
 from trionet.chat.state.operations import RequestId
 
@@ -78,7 +81,7 @@ def test_long_texts_are_cut_into_parts() -> None:
     assert sum([len(part.rooms) for part in rows.parts]) == 299
     assert len(rows.parts) > 3
     longest = max(rows.parts, key=lambda part: len(part.rooms))
-    assert sum(len(entry or "") for entry in longest.entries) < 300 << 10
+    assert sum(map(len, longest.entries)) < 300 << 10
 
 
 def test_a_removal_erases_what_came_before_it_in_the_same_batch(file: Path) -> None:
@@ -126,20 +129,98 @@ def test_only_in_haste_parts_are_long() -> None:
     assert max(counts[True]) == 512
 
 
-def test_the_thread_pauses_after_each_part_but_not_in_haste(
+@given(texts=st.lists(TEXTS | st.text("aB _.9", max_size=9), min_size=1, max_size=4))
+def test_the_index_has_the_same_words_of_texts_together_and_of_each_alone(texts: list[str]) -> None:
+    alone = []
+    for text in texts:
+        found = words(text)
+        in_room = [f"{word}_?" for word in found]
+        alone.append(" ".join([*found, *in_room, name_word("Ann")]) if found else "")
+    assert index_entries(texts, [name_word("Ann")] * len(texts)) == alone
+
+
+def few_words(first: int, count: int) -> list[RoomEvent]:
+    return [Said("lobby", first + n, n, 0, "Ann", ["some words"]) for n in range(1, count + 1)]
+
+
+def index_parts(store: Store) -> int:
+    # The upper bits of a page's id are the number of the part that it belongs to.
+    parts = store._at.execute("SELECT count(DISTINCT id >> 37) FROM words_data WHERE id > 10")
+    count: int = parts.fetchone()[0]
+    return count
+
+
+@pytest.mark.parametrize("in_haste", [False, True])
+def test_the_thread_pauses_after_each_statement_but_not_in_haste(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_haste: bool
+) -> None:
+    done: list[str] = []
+    insert, merge = batch._insert, batch.merge
+
+    def insert_(at: sqlite3.Connection, into: tuple[str, str], values: list[object]) -> None:
+        done.append("statement")
+        insert(at, into, values)
+
+    def merge_(at: sqlite3.Connection, pages: int) -> bool:
+        has_merged = merge(at, pages)
+        if has_merged:
+            done.append("statement")
+        return has_merged
+
+    monkeypatch.setattr(batch, "_insert", insert_)
+    monkeypatch.setattr(batch, "merge", merge_)
+    monkeypatch.setattr(batch, "sleep", lambda _: done.append("pause"))
+    store = Store(tmp_path / "history")
+    rows = Prepared(has_index=True, in_haste=in_haste)
+    for _ in rows.add(few_words(0, 2_048)):
+        pass
+    store.write_rows(rows, 0)
+    statements = done.count("statement")
+    assert statements >= 8
+    assert done == (["statement"] * statements if in_haste else ["statement", "pause"] * statements)
+    store.close()
+
+
+def test_many_rows_are_one_part_of_the_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(batch, "sleep", pauses.append)
+    monkeypatch.setattr(batch, "sleep", lambda _: None)
     store = Store(tmp_path / "history")
-    for in_haste in (True, False):
-        assert pauses == []
-        rows = Prepared(has_index=True, in_haste=in_haste)
-        first = store.position
-        for _ in rows.add(
-            [Said("lobby", first + n, n, 0, "Ann", ["some words"]) for n in range(1, 201)]
-        ):
+    rows = Prepared(has_index=True, in_haste=False)
+    for _ in rows.add(few_words(0, 512)):
+        pass
+    store.write_rows(rows, 0)
+    assert index_parts(store) == 4
+    store.close()
+
+
+def test_the_index_is_merged_a_few_pages_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "sleep", lambda _: None)
+    store = Store(tmp_path / "history")
+    merged: list[int] = []
+    real = batch.merge
+
+    def merge(at: sqlite3.Connection, pages: int) -> bool:
+        merged.append(pages)
+        return real(at, pages)
+
+    monkeypatch.setattr(batch, "merge", merge)
+    parts = 0
+    for start in range(0, 20_480, 1_024):
+        rows = Prepared(has_index=True, in_haste=False)
+        events: list[RoomEvent] = [
+            Said("lobby", number, number, 0, "Ann", [f"word{number} with{number * 7 % 9973}"])
+            for number in range(start + 1, start + 1_025)
+        ]
+        for _ in rows.add(events):
             pass
-        store.write_rows(rows, first)
-    assert len(pauses) == len(rows.parts) > 1
+        store.write_rows(rows, start)
+        parts = max(parts, index_parts(store))
+    assert set(merged) == {8}
+    # Without `merge` there would be 16 before SQLite merges all of them at once.
+    assert parts < 16
+    assert store._at.execute("SELECT count(*) FROM words WHERE words MATCH 'word9'").fetchone()[0]
+    store._at.execute("INSERT INTO words (words) VALUES ('integrity-check')")
     store.close()

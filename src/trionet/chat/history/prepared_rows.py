@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from trionet.chat.history.message_runs import last_number
-from trionet.chat.history.rows import index_entry, name_word, values
+from trionet.chat.history.rows import index_entries, name_word, values
 from trionet.chat.state.events import Acted, Removed, RoomEvent, Said, TopicSet
 
-# How much is made at a time: this many rows or characters. Short texts take some 0.15 ms. The
-# thread writes as much in 0.6 ms, and pauses (see `Batch`).
+# How much is made at a time: this many rows or characters. Short texts take some 0.1 ms. The
+# thread writes as much in 0.15 ms, and pauses (see `Batch`).
 _ROWS = 64
 _CHARACTERS = 8_192
 
@@ -29,12 +29,14 @@ class Part(Struct, gc=False):
     Attributes:
         rooms: the key of the room of each.
         values: what `rows.values` returns of each, all in one list.
-        entries: of each the `index_entry`, or ``None``.
+        messages: the places of messages among them.
+        entries: of each message what `index_entries` returns.
     """
 
     rooms: list[str]
     values: list[object]
-    entries: list[str | None]
+    messages: list[int]
+    entries: list[str]
 
 
 class Prepared:
@@ -65,29 +67,35 @@ class Prepared:
         self._has_index = has_index
         # How many rows are in parts that are complete.
         self._count = 0
-        # The next part.
+        # The next part; `texts` and `names` are those of messages that have no entry yet.
         self._rooms: list[str] = []
         self._values: list[object] = []
-        self._entries: list[str | None] = []
+        self._messages: list[int] = []
+        self._entries: list[str] = []
+        self._texts: list[str] = []
+        self._names: list[str] = []
 
     def add(self, events: Iterable[RoomEvent]) -> Iterator[None]:
         """Add all of the events, and yield whenever a little of it is done."""
         most = _TOGETHER if self.in_haste else 1
         rows = characters = done = 0
         for event in events:
-            room = event.room
-            word = name_word(event.name) if isinstance(event, Said | Acted) else ""
+            room, kind = event.room, type(event)
+            is_message = self._has_index and (kind is Said or kind is Acted)
             for one in values(event):
                 text = str(one[6])
+                if is_message:
+                    self._messages.append(len(self._rooms))
+                    self._texts.append(text)
+                    self._names.append(event.name)
                 self._rooms.append(room)
                 self._values += one
-                if self._has_index:
-                    self._entries.append(index_entry(text, word) if word else None)
                 rows += 1
                 characters += len(text)
                 if rows == _ROWS or characters >= _CHARACTERS:
                     rows = characters = 0
                     done += 1
+                    self._make_entries()
                     if done % most == 0:
                         self._end_part()
                     yield
@@ -98,14 +106,21 @@ class Prepared:
         self.events += 1
         last = last_number(event)
         self.lasts[event.room] = last, event.time
-        self.highest = max(self.highest, last)
+        if last > self.highest:
+            self.highest = last
         if type(event) is TopicSet:
             self.topics[event.room] = event.text, self._count + len(self._rooms)
         elif type(event) is Removed:
             self.erased.append((event.room, event.of))
 
+    def _make_entries(self) -> None:
+        self._entries += index_entries(self._texts, map(name_word, self._names))
+        self._texts.clear()
+        self._names.clear()
+
     def _end_part(self) -> None:
         if self._rooms:
-            self.parts.append(Part(self._rooms, self._values, self._entries))
+            self._make_entries()
+            self.parts.append(Part(self._rooms, self._values, self._messages, self._entries))
             self._count += len(self._rooms)
-        self._rooms, self._values, self._entries = [], [], []
+        self._rooms, self._values, self._messages, self._entries = [], [], [], []

@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import convert
 
 from trionet.chat.history import opening
-from trionet.chat.history.batch import Batch, index, unindex
+from trionet.chat.history.batch import Batch, index, merge, unindex
 from trionet.chat.history.file_lock import FileLock
 from trionet.chat.history.history import DAY
 from trionet.chat.history.prepared_rows import Prepared
@@ -276,13 +276,10 @@ class Store:
     def _merge(self) -> None:
         """Merge the parts of the index, so that what was deleted is in none any more.
 
-        As `optimize` does it, but in steps: with a negative number SQLite begins to merge all that
-        there is, and positive ones go on with it.
+        As `optimize` does it, but in steps.
         """
         pages = _MERGE_PAGES if self._is_merging else -_MERGE_PAGES
-        before = self._at.total_changes
-        self._at.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", [pages])
-        if self._at.total_changes - before >= 2:
+        if merge(self._at, pages):
             self._is_merging = True
             return
         self._is_merging = False

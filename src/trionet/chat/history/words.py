@@ -8,7 +8,7 @@ it, and the file indexes the words that are found here, so both find the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from trionet.chat.history.message_runs import cut, text_of
@@ -28,6 +28,9 @@ _UNSPACED = (
 _ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)).ljust(
     256
 )
+
+# The same, with ends of lines as they are.
+_ASCII_LINES = _ASCII[:10] + b"\n" + _ASCII[11:]
 
 
 class Wanted:
@@ -90,6 +93,20 @@ def words(text: str) -> list[str]:
     """Return the words of a text, folded, in order."""
     # ASCII is folded there.
     return words_of_folded(text if text.isascii() else fold(text))
+
+
+def words_of_each(texts: Sequence[str]) -> list[str]:
+    """Return the `words` of each text, with spaces between them.
+
+    For short texts in ASCII this takes 0.3 to 0.6 µs each. Asking for the words of each takes 1.4.
+    """
+    lines = "\n".join(texts)
+    if not lines.isascii() or lines.count("\n") != len(texts) - 1:
+        return [" ".join(words(text)) for text in texts]
+    lines = lines.encode().translate(_ASCII_LINES).decode()
+    while "  " in lines:
+        lines = lines.replace("  ", " ")
+    return lines.replace("\n ", "\n").replace(" \n", "\n").strip(" ").split("\n")
 
 
 def words_of_folded(text: str) -> list[str]:
