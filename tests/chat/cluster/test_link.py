@@ -122,6 +122,17 @@ async def test_no_late_answer_is_taken_for_the_next_one(
         assert server.connections == 2
 
 
+async def test_a_command_that_the_kernel_does_not_take_at_once_is_sent_whole() -> None:
+    async with opened() as (server, link):
+        server.answers = [HELLO, b":1\r\n", b":2\r\n", b":3\r\n"]
+        assert await link.calls((b"XLEN",), seconds=5) == [1]
+        # More than both kernels hold while nobody reads.
+        snapshot = b"x" * (8 << 20)
+        assert await link.calls((b"SET", snapshot), (b"GET",), seconds=30) == [2, 3]
+        _, _, sent = server.asked.partition(b"SET\r\n")
+        assert sent == b"$8388608\r\n" + snapshot + b"\r\n*1\r\n$3\r\nGET\r\n"
+
+
 async def test_a_user_and_a_database_of_the_url_are_asked_for() -> None:
     async with opened("redis://ann:secret@127.0.0.1:{}/3") as (server, link):
         server.answers = [HELLO, b"+OK\r\n", b":1\r\n"]

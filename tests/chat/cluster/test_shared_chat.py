@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import trio
 import trio.testing
 
+from fake_redis import FakeLink
 from shared_chat import clusters, rest, said, told
+from trionet.chat.cluster.link import Command
 
 __all__ = ["clusters"]
 
@@ -52,6 +55,58 @@ async def test_a_name_is_given_once_also_to_a_look_alike_that_asks_at_the_same_t
                 "error: the name Ann looks like аnn, which is taken",
             },
         )
+
+
+@pytest.fixture
+def asking(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """Functions that are called whenever a node asks Redis for more."""
+    calls = FakeLink.calls
+    functions: list[Callable[[], object]] = []
+
+    async def noted(link: FakeLink, *commands: Command, **options: Any) -> Sequence[Any]:
+        if commands[0][0] == b"XREAD":
+            for function in functions:
+                function()
+        return await calls(link, *commands, **options)
+
+    monkeypatch.setattr(FakeLink, "calls", noted)
+    return functions
+
+
+async def test_members_are_served_before_redis_is_asked_for_more(
+    clusters: Any, autojump_clock: trio.testing.MockClock, asking: list[Callable[[], object]]
+) -> None:
+    # To ask takes a system call that wakes Redis. Whoever waits for a message would wait for it.
+    async with clusters(1) as cluster:
+        (node,) = cluster.nodes
+        ann, bob = await node.connect("Ann"), await node.connect("Bob")
+        await rest(bob)
+        # Between two heartbeats.
+        await trio.sleep(0.5)
+        served: list[bool] = []
+        asking.append(lambda: served.append(bob.stream.has_input()))
+        await ann.send("hello")
+        await trio.sleep(0.01)
+        assert served == [True]
+
+
+async def test_a_node_that_has_more_to_write_asks_redis_before_it_serves_members(
+    clusters: Any, autojump_clock: trio.testing.MockClock, asking: list[Callable[[], object]]
+) -> None:
+    # Redis does its part while the node does its own.
+    async with clusters(1) as cluster:
+        (node,) = cluster.nodes
+        ann, bob = await node.connect("Ann"), await node.connect("Bob")
+        await rest(bob)
+        # Between two heartbeats.
+        await trio.sleep(0.5)
+        served: list[bool] = []
+        asking.append(lambda: served.append(bob.stream.has_input()))
+        await ann.send("one")
+        await trio.sleep(0.0005)
+        await ann.send("two")
+        await trio.sleep(0.01)
+        assert served == [False, True]
 
 
 async def test_answers_stand_behind_the_same_connections_earlier_operations(

@@ -8,6 +8,10 @@ hiredis parses the answers, and the task that asks does its own sending and rece
 of coredis adds two tasks and a queue. With it, a lone message to a hundred members took a node
 2.6 ms of CPU time instead of 2.2, and two nodes 4.1 ms instead of 2.6. Its 579 modules took a node
 from 50 MB after the start to 75.
+
+The stream is trionet's own. Trio's runs the scheduler once more after each send, and tries to
+receive before it waits, though an answer is never there yet. With it, one node needed 0.49 ms more
+for a lone message than a server without Redis; with trionet's own, 0.43.
 """
 
 from __future__ import annotations
@@ -18,10 +22,13 @@ from typing import Any, Protocol, TypeAlias
 
 import trio
 
+from trionet.abc import Transport
 from trionet.chat.cluster.options import RedisError, RedisServer
 from trionet.errors import ConnectError
 from trionet.transport.addresses import TCPAddress, TLSAddress
 from trionet.transport.network import SystemNetwork
+from trionet.transport.sockets import adopt
+from trionet.transport.tls import TLSStream
 from trionet.transport.tlsengine import UNTRUSTED
 
 Command: TypeAlias = tuple[bytes, ...]
@@ -109,8 +116,7 @@ class RedisLink:
             hiredis.Reader, protocolError=LinkLost, replyError=ErrorAnswer, notEnoughData=_NOTHING
         )
         self._parser = self._make_parser()
-        self._stream: trio.abc.Stream | None = None
-        self._close: Callable[[], object] | None = None
+        self._stream: Transport | None = None
 
     @property
     def is_open(self) -> bool:
@@ -120,39 +126,40 @@ class RedisLink:
     async def calls(self, *commands: Command, seconds: float, opens: bool = True) -> Sequence[Any]:
         """Send commands; see `Link`."""
         try:
-            with trio.fail_after(seconds):
+            with trio.move_on_after(seconds):
                 if self._stream is None:
                     if not opens:
                         raise LinkLost("the connection is gone")
                     await self._open()
                 return await self._ask(commands)
+            raise LinkLost("no answer in time")
         except (ConnectError, trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
             self.close()
             raise LinkLost(repr(error)) from error
-        except trio.TooSlowError as error:
-            self.close()
-            raise LinkLost("no answer in time") from error
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Close the connection. Never a checkpoint."""
-        close, self._close, self._stream = self._close, None, None
-        if close is not None:
-            close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands over the open connection, and return the answers."""
         stream, parser = self._stream, self._parser
         assert stream is not None, "`_open` has set it"
-        await stream.send_all(b"".join([self._pack(command) for command in commands]))
+        data = b"".join([self._pack(command) for command in commands])
+        while (sent := stream.send_nowait(data)) < len(data):
+            data = data[sent:]
+            await stream.wait_writable()
         answers: list[Any] = []
         while len(answers) < len(commands):
             data = await stream.receive_some(_RECEIVE)
             if not data:
                 raise LinkLost("Redis has closed the connection")
-            parser.feed(bytes(data))
+            parser.feed(data)
             while (answer := parser.gets()) is not _NOTHING:
                 answers.append(answer)
         return answers
@@ -163,8 +170,7 @@ class RedisLink:
         if server.tls:
             await self._open_tls()
         else:
-            tcp = await trio.open_tcp_stream(server.host, server.port)
-            self._stream, self._close = tcp, tcp.socket.close
+            self._stream = adopt(await trio.open_tcp_stream(server.host, server.port))
         hello: Command = (b"HELLO", b"3")
         if server.username or server.password:
             user, password = server.username or "default", server.password or ""
@@ -195,4 +201,5 @@ class RedisLink:
                 f"Redis at {server.place} shows a certificate that cannot be trusted: {doubt} "
                 "(the variable SSL_CERT_FILE names a file with your own authority)"
             ) from None
-        self._stream, self._close = tls, tls.close
+        assert isinstance(tls, TLSStream), "its address says so"
+        self._stream = tls

@@ -62,6 +62,8 @@ class Reader:
 
     Attributes:
         before: awaited before each stretch of entries is applied.
+        after: awaited after entries have been applied, before Redis is asked for more, unless this
+            node has more to write.
         lag: how old the newest entry was, in seconds.
         resyncs: how often the place in the stream had to be found again.
     """
@@ -77,6 +79,7 @@ class Reader:
         on_news: Callable[[], object],
     ) -> None:
         self.before: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint
+        self.after: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint
         self.lag = 0.0
         self.resyncs = 0
         self._standing = standing
@@ -124,6 +127,10 @@ class Reader:
                 if news:
                     entries = news[self._standing.stream] if isinstance(news, dict) else news[0][1]
                     await self._take_all(entries_of(entries))
+                    # In a busy chat Redis does its part meanwhile. Where 20 of 100 members kept
+                    # talking, a node that always waited took 4 to 8 % more of the CPU.
+                    if not len(self._standing.out):
+                        await self.after()
                     await self._upkeep.save(link)
                 await self._upkeep.care(link)
         finally:

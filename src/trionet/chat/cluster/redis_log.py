@@ -212,6 +212,7 @@ class RedisLog:
         *,
         on_available: Callable[[bool], object] = lambda _: None,
         before: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
+        after: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Write and read until cancelled. Call `load` first.
@@ -221,10 +222,13 @@ class RedisLog:
             audience: who knows the members of this node.
             on_available: called when the log is out of reach, and when it is back.
             before: awaited before each stretch of entries is applied.
+            after: awaited after entries have been applied, before Redis is asked for more, unless
+                this node has more to write.
             task_status: started once the node has said hello.
         """
         self._telling.show, self._standing.audience = show, audience
-        self._on_available, self._reader.before = on_available, before
+        self._on_available = on_available
+        self._reader.before, self._reader.after = before, after
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._writer.run)
             nursery.start_soon(self._reader.run)

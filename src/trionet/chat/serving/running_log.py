@@ -43,6 +43,18 @@ async def run_log(
         if board.history is not None:
             await board.history.wait()
 
+    async def wait_delivered() -> None:
+        # To ask takes a system call that wakes Redis, and may cost the members' programs a core. So
+        # members are served first. A lone message took one node 0.43 ms longer than a server
+        # without Redis when it asked first, and 0.31 when it served first.
+        if hub.waiting != (0, 0):
+            await hub.wait_delivered()
+
     await log.run(
-        board.show, board.away, on_available=tell, before=wait_room, task_status=task_status
+        board.show,
+        board.away,
+        on_available=tell,
+        before=wait_room,
+        after=wait_delivered,
+        task_status=task_status,
     )
