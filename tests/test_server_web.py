@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -25,6 +27,7 @@ from trionet import (
     WhenSlow,
 )
 from trionet.testing import Link, MemoryNetwork, cut_bytes
+from trionet.transport.web.messages import Messages
 from web_peer import (
     ACCEPT,
     HOST,
@@ -578,3 +581,60 @@ async def test_what_a_close_throws_away_is_not_read_as_frames_later() -> None:
     assert await stream.receive_some() == b""
     await stream.aclose()
     await listener.aclose()
+
+
+@asynccontextmanager
+async def ended_sending(
+    network: MemoryNetwork,
+) -> AsyncIterator[tuple[trio.abc.Stream, trio.abc.HalfCloseableStream]]:
+    """Open a WebSocket whose server has sent its goodbye: the client's end, and the server's."""
+    (listener, _) = await network.listen("web:localhost:8080")
+    client = await network.connect(HOST)
+    await client.send_all(request())
+    stream = listener.accept_nowait()
+    await stream.do_handshake()  # type: ignore[attr-defined]
+    await read_head(client)
+    assert isinstance(stream, trio.abc.HalfCloseableStream)
+    await stream.send_eof()
+    try:
+        yield client, stream
+    finally:
+        await client.aclose()
+        await stream.aclose()
+        await listener.aclose()
+
+
+@pytest.mark.parametrize("before", [0, 1000])
+async def test_a_goodbye_is_seen_among_what_comes_after_this_sides_own(before: int) -> None:
+    network = MemoryNetwork()
+    async with ended_sending(network) as (client, stream):
+        await client.send_all(masked(Opcode.TEXT, b"") * before + masked(Opcode.CLOSE, b""))
+        got = b""
+        while data := await stream.receive_some():
+            got += data
+        assert got == b"\n" * before
+
+
+async def test_a_flood_after_the_goodbye_is_thrown_away_and_not_taken_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = []
+    receive = Messages.receive
+
+    def counted(self: Messages, data: bytes, *more: int) -> tuple[bytes, bytes]:
+        taken.append(len(data))
+        return receive(self, data, *more)
+
+    monkeypatch.setattr(Messages, "receive", counted)
+    network = MemoryNetwork()
+    async with ended_sending(network) as (client, stream):
+        for _ in range(10):
+            flood = masked(Opcode.TEXT, b"") * 3000
+            await client.send_all(flood)
+            while stream.has_input():  # type: ignore[attr-defined]
+                assert await stream.receive_some()
+        assert sum(taken) <= 16384
+        # What is left is the end of the connection.
+        assert isinstance(client, trio.abc.HalfCloseableStream)
+        await client.send_eof()
+        assert await stream.receive_some() == b""

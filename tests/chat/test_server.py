@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -17,7 +18,9 @@ import trio.testing
 
 from served import LOOPBACK, Served, reset, served
 from trionet import SYSTEM, ConnectError, Limits, ListenError, Server, SocketStream
-from trionet.chat import serve
+from trionet.abc import Transport
+from trionet.chat import HistoryError, serve
+from trionet.chat.history.memory import MemoryHistory
 from trionet.testing import LineClient, Link, MemoryNetwork, cut_bytes
 
 settled = trio.testing.wait_all_tasks_blocked
@@ -520,6 +523,80 @@ async def test_a_drain_that_waits_for_nothing_says_nothing_of_leaving_either(
         assert len(await room.server.drain(0)) == 2
         await room.ended.wait()
         assert room.shown[2:] == ["*** server is closing"]
+
+
+async def test_logins_to_many_rooms_let_members_speak_in_between(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, bob = await room.join("Ann", "Bob")
+        newcomers = [await room.connect() for _ in range(60)]
+        await settled()
+        # All at once: nothing here is a checkpoint.
+        for number, newcomer in enumerate(newcomers):
+            rooms = [f"r{count}" for count in range(100)]
+            login = {"type": "login", "name": f"N{number}", "rooms": rooms}
+            cast(Transport, newcomer.stream).send_nowait(json.dumps(login).encode() + b"\n")
+        cast(Transport, ann.stream).send_nowait(b"hello\n")
+        await bob.expect("Ann: hello")
+        # Each is told of a hundred rooms, and so are all who are there already.
+        here = [one for one in room.server.connections if one.name is not None]
+        assert len(here) < 40
+        for newcomer in newcomers:
+            assert "welcome" in await newcomer.receive()
+
+
+@pytest.mark.parametrize(("seconds", "told_at"), [(5, 4), (9, 8), (1, 0.8)])
+async def test_one_member_whose_search_takes_long_keeps_nobody_from_being_told_of_a_drain(
+    seconds: float,
+    told_at: float,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def search(*_: object) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(MemoryHistory, "search", search)
+    limits = Limits(drain_seconds=seconds)
+    async with chat(limits=limits) as room, trio.open_nursery() as nursery:
+        (ann,) = await room.join("Ann")
+        cid = await room.connect('{"type": "login", "name": "Cid"}', '{"type": "ping"}')
+        await ann.expect("*** Cid joined (2 here)")
+        while "pong" not in await cid.receive():
+            pass
+        await cid.send(
+            '{"type": "search", "text": "x"}',
+            '{"type": "say", "room": "lobby", "text": "too late"}',
+        )
+        await settled()
+        began = trio.current_time()
+        nursery.start_soon(room.server.drain)
+        await ann.expect("*** server is closing")
+        assert trio.current_time() - began == told_at
+        await ann.expect_end()
+        assert json.loads(await cid.receive()) == {"type": "closing", "reason": "server is closing"}
+        await cid.expect_end()
+        assert trio.current_time() - began == seconds
+
+
+async def test_nobody_is_told_anything_after_the_notice_that_the_server_closes(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def search(*_: object) -> object:
+        await trio.sleep(4.5)
+        raise HistoryError("it took too long")
+
+    monkeypatch.setattr(MemoryHistory, "search", search)
+    async with chat() as room:
+        cid = await room.connect('{"type": "login", "name": "Cid"}')
+        said = '{"type": "say", "room": "lobby", "text": "too late", "id": 1}'
+        await cid.send('{"type": "search", "text": "x"}', said, '{"type": "nonsense"}', "{")
+        await settled()
+        assert await room.server.drain() == ()
+        while "entered" not in await cid.receive():
+            pass
+        assert json.loads(await cid.receive()) == {"type": "closing", "reason": "server is closing"}
+        await cid.expect_end()
 
 
 async def test_a_member_who_does_not_read_is_cut_off_at_the_drains_deadline(

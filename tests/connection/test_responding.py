@@ -215,3 +215,24 @@ async def test_respond_can_be_filled_in_beforehand(autojump_clock: MockClock) ->
         client = await connect()
         await client.send("hello")
         await client.expect("HELLO")
+
+
+@pytest.mark.parametrize("concurrent", [2, 10])
+async def test_after_a_failure_no_later_answer_takes_its_place(
+    concurrent: int, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def answer(line: str) -> str:
+        await trio.sleep(1)
+        if line == "boom":
+            raise ValueError(line)
+        return line
+
+    async def handler(connection: Connection) -> None:
+        await respond(connection, answer, concurrent=concurrent)
+
+    async with run_handler(handler) as connect:
+        for _ in range(20):
+            client = await connect()
+            await client.send("boom", "later")
+            await client.expect_end()
+    assert "ValueError: boom" in caplog.text

@@ -769,3 +769,16 @@ async def test_an_event_counts_as_one_entry_at_least(entries: int) -> None:
 def test_a_class_is_no_member() -> None:
     with pytest.raises(TypeError, match="not the class"):
         Hub[str]().add(Outbox, str.encode)  # type: ignore[arg-type]
+
+
+def test_a_member_that_comes_into_many_rooms_has_its_format_checked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked: list[object] = []
+    monkeypatch.setattr("trionet.fanout.membership.check_encode", checked.append)
+
+    hub, box = Hub[str](), ListBox()
+    hub.add(box, plain, topics=())
+    for number in range(10):
+        hub.subscribe(box, number)
+    assert checked == [plain]

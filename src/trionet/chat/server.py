@@ -71,8 +71,15 @@ _TOKEN_BYTES = 16
 # Nobody else needs it by then, and it takes a few milliseconds unless something is very wrong.
 _LAST_MOMENT = 0.25
 
-# How long Redis may take to get the last of it, in seconds, if the drain left no more time.
-_LAST_WRITE = 1.0
+# What people are told if the other servers do not learn everything.
+_NOT_WRITTEN = (
+    "Redis did not take the last of it: %d operations of this server's members may be lost, such as"
+    " messages"
+)
+
+# How long Redis may take to get the last of it, in seconds, if the drain left no more time. With
+# the moment above, and with the end of the process, it has to be less than a second (L45).
+_LAST_WRITE = 0.5
 
 
 async def serve(
@@ -279,13 +286,17 @@ async def serve(
                 task_status.started(server)
                 await finished.wait()
                 # A drain that somebody else has begun has its own deadline.
-                if not last_words.draining:
+                if last_words.draining:
+                    await last_words.close_before(server.drain_deadline)
+                else:
                     await server.drain()
             if shared is not None:
                 # Tell the other servers what this one's members still said, and that they are gone.
                 until = trio.current_time() + _LAST_WRITE
-                with trio.CancelScope(deadline=max(server.drain_deadline, until)):
+                with trio.CancelScope(deadline=max(server.drain_deadline, until)) as writing:
                     await shared.leave()
+                if writing.cancelled_caught:
+                    logger.warning(_NOT_WRITTEN, shared.statistics().pending)
             # Only the console may still miss something. The drain's deadline holds for it too.
             until = trio.current_time() + _LAST_MOMENT
             with trio.CancelScope(deadline=max(server.drain_deadline, until)):

@@ -164,8 +164,8 @@ class Lifetimes:
             bounded=self.bounds_lingering,
         ) as scope:
             if not self.bounds_lingering:
-                # A drain ends all sessions at once, and each end of a sending wakes a peer. Peers on
-                # the same machine then slow down the sessions that have still to end. So all
+                # A drain ends all sessions at once, and each end of a sending wakes a peer. Peers
+                # on the same machine then slow down the sessions that have still to end. So all
                 # sessions end first: of 2,500 clients the last saw its close after 0.95 of the
                 # time (the median of 13 pairs of runs).
                 await trio.lowlevel.cancel_shielded_checkpoint()

@@ -96,8 +96,9 @@ async def respond(
             if in_order:
                 await turn.wait()
             await _send(connection, answered)
-        finally:
+            # Not after a failure: the next answer would take the place of one that never came.
             done.set()
+        finally:
             places.release()
 
     async with trio.open_nursery() as nursery:

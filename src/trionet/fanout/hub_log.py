@@ -110,6 +110,11 @@ class BatchLog(Generic[E]):
         """Whether `wait_room` would wait: the log is full, or others already wait for room."""
         return bool(self._gate) or self.is_full
 
+    @property
+    def others_wait(self) -> bool:
+        """Whether tasks wait for room: whoever appends without waiting takes it from them."""
+        return bool(self._gate)
+
     def readings(self) -> list[Reading]:
         """Return what can be told of this hub in numbers. Never a checkpoint.
 

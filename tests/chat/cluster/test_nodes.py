@@ -100,6 +100,56 @@ async def test_a_draining_node_tells_its_members_once_and_the_others_that_they_a
         assert list(one.log.replica.lives.by_node) == ["node-0"]
 
 
+@pytest.mark.parametrize("trouble", ["hangs", "is_down"])
+async def test_a_node_that_drains_without_its_redis_tells_everyone_and_ends_in_time(
+    trouble: str,
+    clusters: Any,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with clusters(1) as cluster:
+        (node,) = cluster.nodes
+        ann = await node.connect("Ann")
+        await cluster.settle()
+        bob = await node.json("Bob", hold=True)
+        await cluster.settle()
+        setattr(cluster.redis, trouble, True)
+        await ann.send("last words")
+        began = trio.current_time()
+        await node.server.drain()
+        await node.ended.wait()
+        # Another quarter of a second is left for the end of the process (L45).
+        assert trio.current_time() - began <= 5.75
+        assert (await rest(ann))[-2:] == [
+            "*** messages wait: the log is out of reach",
+            "*** server is closing",
+        ]
+        events = await messages(bob)
+        assert [event["type"] for event in events[-2:]] == ["log", "closing"]
+        assert "did not take the last of it: 3 operations" in caplog.text
+
+
+async def test_a_node_that_drains_writes_what_was_said_before_redis_came_back(
+    clusters: Any, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with clusters(2) as cluster:
+        one, two = cluster.nodes
+        ann = await one.connect("Ann")
+        await cluster.settle()
+        bob = await two.json("Bob")
+        await cluster.settle()
+        cluster.redis.cut_off.add("node-0")
+        await ann.send("last words")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one.server.drain)
+            await trio.sleep(3)
+            cluster.redis.cut_off.clear()
+        await one.ended.wait()
+        assert (await rest(ann))[-1] == "*** server is closing"
+        assert (await bob.next("said"))["text"] == "last words"
+        assert "did not take" not in caplog.text
+
+
 async def test_a_rolling_restart_loses_nothing(
     clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:

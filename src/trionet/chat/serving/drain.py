@@ -6,6 +6,11 @@ from collections.abc import Callable
 
 import trio
 
+# How long before a drain's deadline everyone is told, in seconds: members need some time to take
+# the notice. And at most this part of the time that is left when the drain begins.
+_GOODBYE = 1.0
+_GOODBYE_PART = 0.2
+
 
 class LastWords:
     """Lets a drain close the chat only after everything that was received has been said.
@@ -14,6 +19,9 @@ class LastWords:
     those that a member's rate holds back. A member that left before that would miss them.
 
     Each handler says when it begins to read and when it no longer does.
+
+    That can take longer than the drain may: a shared log is out of reach, or one member has asked
+    the history for more than it can find. Then everyone else is told in time all the same.
 
     Args:
         close: closes the chat; called once a drain has begun and no handler reads any more.
@@ -32,6 +40,18 @@ class LastWords:
         """Note that a drain has begun."""
         self.draining = True
         self._close_if_due()
+
+    async def close_before(self, deadline: float) -> None:
+        """Close the chat shortly before a drain's deadline, if that has not happened until then.
+
+        Args:
+            deadline: when the drain cuts off what is left, on the Trio clock.
+        """
+        left = deadline - trio.current_time()
+        with trio.move_on_at(deadline - min(_GOODBYE, left * _GOODBYE_PART)):
+            await self._closed.wait()
+        self._close()
+        self._closed.set()
 
     async def wait(self) -> None:
         """During a drain, wait until everything has been said."""

@@ -68,7 +68,8 @@ class Answering:
         if self.member is None:
             # It has no place in the log's order, and its box is not in the hub.
             self.box.put(self.wire.encode(event))
-        else:
+        elif not self._board.is_closing:
+            # The closing notice is the last thing that a member is told.
             self._charge_for(self._board.hub.tell(self.box, event))
 
     def reject(self, reason: str, code: str, id_: RequestId, *, is_login: bool = False) -> None:
@@ -93,8 +94,9 @@ class Answering:
     def _reject_unreadable(self, line: BadLine) -> None:
         """Tell the peer that the toolkit could not read its line."""
         if self.member is not None:
-            lines = self._encode_notice(LineRejected(line))
-            self._charge_for(self._board.hub.tell_lines(self.box, lines))
+            if not self._board.is_closing:
+                lines = self._encode_notice(LineRejected(line))
+                self._charge_for(self._board.hub.tell_lines(self.box, lines))
         elif not self._ends_with_refusal(None, is_login=False):
             self.box.put(self._encode_notice(LineRejected(line)))
 

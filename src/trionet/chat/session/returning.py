@@ -94,18 +94,22 @@ class Returning:
         self._joined = joined
         self._brought = hash_of(arrival.brought)
         self._is_same_epoch = arrival.epoch == board.state.epoch
+        # Whether it has to be told some of the past, room by room.
+        self._is_behind = False
 
     def welcome(self) -> None:
         """Tell the member all that can be told at once; what is left is the session's errand."""
         login, arrival, guest, board = self._login, self._arrival, self._guest, self._board
         token = arrival.brought if login.resumed else arrival.token
-        # Most have seen nothing before, and then one entry of the hub's log is enough.
-        board.hub.add(guest.box, guest.wire.encode, topics=() if arrival.seen else login.rooms)
+        # Most lack nothing, and then one entry of the hub's log is enough.
+        self._is_behind = any(self._lacks(room) is not None for room in login.rooms)
+        topics = () if self._is_behind else login.rooms
+        board.hub.add(guest.box, guest.wire.encode, topics=topics)
         epoch = board.state.epoch
         guest.answer(Welcomed(login.name, token, epoch, login.id, login.resumed))
         if login.resumed and PRIVATE in arrival.seen:
             self._tell_private(login.member, arrival.seen[PRIVATE])
-        if any(self._lacks(room) is not None for room in login.rooms):
+        if self._is_behind:
             guest.errand = self._tell_rooms
             return
         for room in login.rooms:
@@ -144,7 +148,7 @@ class Returning:
             guest.answer(Missed(room, after, self._board.state.rooms[room].last + 1))
         elif after is not None and self._board.history is None and after < self._last(room):
             guest.answer(Missed(room, after, self._last(room) + 1))
-        if self._arrival.seen:
+        if self._is_behind:
             hub.subscribe(guest.box, room)
         guest.answer(self._board.views.entered(self._login.member, room, self._login.id))
 

@@ -277,10 +277,10 @@ class Switchboard:
         # Only a shared log loses members, and this is asked for each entry.
         if is_shared and self.away:
             self.away.look_at(happened)
-        is_over = is_shared and self.is_closing
+        is_closing = self.is_closing
         for event in happened:
             # After the closing notice members here are told nothing, whatever others do.
-            if not is_over or type(event) in _NOTED_TO_THE_END:
+            if not is_closing or type(event) in _NOTED_TO_THE_END:
                 self._ways[type(event)](event)
         deadline = self.state.next_deadline()
         if deadline != self._deadline:

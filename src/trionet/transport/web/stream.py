@@ -37,6 +37,11 @@ from trionet.transport.web.site import Site
 # The code of an end that needs no explanation (RFC 6455, 7.4.1).
 _NORMAL = 1000
 
+# How much input is looked through for the peer's goodbye once this side has ended its sending, in
+# bytes. Further input is thrown away unread: 64 KiB of empty messages take 4 ms to take apart, and
+# 300 peers who sent nothing else while they were being closed delayed everyone by 5 s.
+_LOOKED_THROUGH = 16384
+
 
 class WebSocketStream(trio.abc.HalfCloseableStream):
     """Lines over a WebSocket. The first call that needs the handshake makes it.
@@ -59,7 +64,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
     __slots__ = (
         "_discards", "_is_closed", "_is_interrupted", "_lines", "_messages", "_opening",
-        "_own_frames", "_pace", "_resting", "_sending", "_sent_eof", "max_line", "wire",
+        "_own_frames", "_pace", "_resting", "_sending", "_sent_eof", "_to_look_through", "max_line",
+        "wire",
     )  # fmt: skip
 
     def __init__(self, transport: trio.abc.HalfCloseableStream, site: Site) -> None:
@@ -79,6 +85,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         # Whether input was thrown away, so that nothing can be read any more.
         self._discards = False
         self._sent_eof = False
+        # Bytes to look through once that is true.
+        self._to_look_through = _LOOKED_THROUGH
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -201,10 +209,16 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
                 raise ReceiveInterrupted("interrupt_receive was called")
             data = b""
             if not messages.holds_more:
-                data = bytes(await self.wire.receive_some(max_bytes))
+                most = min(max_bytes, self._to_look_through) if self._sent_eof else max_bytes
+                data = bytes(await self.wire.receive_some(most))
                 if not data:
                     return b""
             self._take(data)
+            if self._sent_eof:
+                self._to_look_through -= len(data)
+                if self._to_look_through <= 0:
+                    self._discards = True
+                    return bytes(len(data))
         return self._handed_out(max_bytes)
 
     async def _keep_pace(self, pace: FramePace) -> None:
@@ -220,7 +234,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
     def has_input(self) -> bool:
         """Tell whether something has come that was not received yet. Never a checkpoint."""
-        if self._lines or (self._messages is not None and self._messages.holds_more):
+        holds_more = self._messages is not None and self._messages.holds_more
+        if (self._lines or holds_more) and not self._discards:
             return True
         return not self._is_closed and cast(Transport, self.wire).has_input()
 
