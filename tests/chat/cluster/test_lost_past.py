@@ -351,3 +351,43 @@ async def test_what_was_lost_twice_is_said_again_in_its_order(
             assert texts == ["one", "two", "three"]
         await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
+
+
+async def test_a_snapshot_that_is_saved_while_a_node_looks_for_its_place_is_loaded(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2, snapshots=(20, 20)) as cluster:
+        ann, bob = await three(cluster)
+        redis = cluster.redis
+        redis.cut_off.add("node-1")
+        redis.flush()
+        await trio.sleep(2)
+        assert [node.statistics().resyncs for node in cluster.nodes] == [1, 0]
+        looked = trio.Event()
+
+        def cut_between_snapshot_and_stream(command: Any) -> bool:
+            if command[0] == b"GET":
+                assert redis.snapshot is None
+                redis.cut_off.add("node-1")
+                looked.set()
+            return False
+
+        redis.heal()
+        redis.before_answer = cut_between_snapshot_and_stream
+        with trio.fail_after(5):
+            await looked.wait()
+        for number in range(100):
+            await ann.request("say", room="lobby", text=str(number))
+            await trio.sleep(0.05)
+        assert redis.snapshot is not None
+        assert len(redis.entries) < 60
+        redis.heal()
+        await trio.sleep(20)
+        await ann.request("say", room="lobby", text="ann")
+        await bob.request("say", room="lobby", text="bob")
+        await trio.sleep(5)
+        for member in (ann, bob):
+            texts = [event["text"] for event in await messages(member) if event["type"] == "said"]
+            assert sorted(texts[-2:]) == ["ann", "bob"]
+        await cluster.converge()
+        assert len({node.state_digest() for node in cluster.nodes}) == 1

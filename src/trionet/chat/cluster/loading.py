@@ -67,9 +67,18 @@ async def load_stream(
                 break
             tail += entries_of(page or [])
             if not page or len(page) < READ:
+                if data is None and await _has_snapshot(link, snapshot):
+                    # Another node has saved one meanwhile, and may have trimmed the stream to it.
+                    break
                 return replica, tail
             start = b"(" + tail[-1][0].encode()
         await trio.sleep(LONGEST_PAUSE)
+
+
+async def _has_snapshot(link: Link, snapshot: bytes) -> bool:
+    """Tell whether there is a snapshot; also if Redis does not say."""
+    (head,) = await ask(link, (b"GETRANGE", snapshot, b"0", b"0"))
+    return bool(head)
 
 
 def entries_of(page: Iterable[Any]) -> list[tuple[str, bytes]]:
