@@ -73,10 +73,10 @@ def asking(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     return functions
 
 
-async def test_members_are_served_before_redis_is_asked_for_more(
-    clusters: Any, autojump_clock: trio.testing.MockClock, asking: list[Callable[[], object]]
-) -> None:
-    # To ask takes a system call that wakes Redis. Whoever waits for a message would wait for it.
+async def served_when_asked(
+    clusters: Any, asking: list[Callable[[], object]], *texts: str
+) -> list[bool]:
+    """Say texts quickly; return whether a member was served by then, each time Redis was asked."""
     async with clusters(1) as cluster:
         (node,) = cluster.nodes
         ann, bob = await node.connect("Ann"), await node.connect("Bob")
@@ -85,28 +85,25 @@ async def test_members_are_served_before_redis_is_asked_for_more(
         await trio.sleep(0.5)
         served: list[bool] = []
         asking.append(lambda: served.append(bob.stream.has_input()))
-        await ann.send("hello")
+        for text in texts:
+            await ann.send(text)
+            await trio.sleep(0.0005)
         await trio.sleep(0.01)
-        assert served == [True]
+        return served
+
+
+async def test_members_are_served_before_redis_is_asked_for_more(
+    clusters: Any, autojump_clock: trio.testing.MockClock, asking: list[Callable[[], object]]
+) -> None:
+    # To ask takes a system call that wakes Redis. Whoever waits for a message would wait for it.
+    assert await served_when_asked(clusters, asking, "hello") == [True]
 
 
 async def test_a_node_that_has_more_to_write_asks_redis_before_it_serves_members(
     clusters: Any, autojump_clock: trio.testing.MockClock, asking: list[Callable[[], object]]
 ) -> None:
     # Redis does its part while the node does its own.
-    async with clusters(1) as cluster:
-        (node,) = cluster.nodes
-        ann, bob = await node.connect("Ann"), await node.connect("Bob")
-        await rest(bob)
-        # Between two heartbeats.
-        await trio.sleep(0.5)
-        served: list[bool] = []
-        asking.append(lambda: served.append(bob.stream.has_input()))
-        await ann.send("one")
-        await trio.sleep(0.0005)
-        await ann.send("two")
-        await trio.sleep(0.01)
-        assert served == [False, True]
+    assert await served_when_asked(clusters, asking, "one", "two") == [False, True]
 
 
 async def test_answers_stand_behind_the_same_connections_earlier_operations(
