@@ -115,9 +115,10 @@ class Writer:
         if not self._unwritten:
             self._progress = now
             came.clear()
+            # Only then does anything wait for it.
+            self._wake.set()
         if not came or now - came[-1][0] >= _GRAIN:
             came.append((now, self._unwritten.position + len(self._unwritten)))
-        self._wake.set()
         if self._has_enough():
             self._enough.set()
 
@@ -153,11 +154,17 @@ class Writer:
         return self._unwritten.messages >= _BATCH or self._unwritten.bytes >= _MANY_BYTES
 
     def _is_behind(self) -> bool:
-        return bool(self._unwritten) and (
-            self._unwritten.messages >= _AHEAD_MESSAGES
-            or self._unwritten.bytes >= _AHEAD
-            or self.age() >= _BEHIND
-        )
+        unwritten = self._unwritten
+        if not unwritten.messages:
+            return False
+        if unwritten.messages >= _AHEAD_MESSAGES or unwritten.bytes >= _AHEAD:
+            return True
+        # This is asked for each batch of lines, and `age` takes longer. The oldest that is not
+        # written came no earlier than the first that is noted.
+        came = self._came
+        if came and trio.current_time() - came[0][0] < _BEHIND:
+            return False
+        return self.age() >= _BEHIND
 
     async def run(self) -> None:
         """Write until cancelled.
