@@ -26,7 +26,8 @@ from trionet import (
     WhenFull,
     serve,
 )
-from trionet.testing import LineClient, Link, MemoryStream, memory_stream_pair, run_handler
+from trionet.testing import LineClient, Link, memory_stream_pair, run_handler
+from trionet.transport.sockets import SocketStream
 
 Handler = Callable[[Connection], Awaitable[object]]
 
@@ -418,7 +419,7 @@ async def test_what_the_peer_does_to_a_handler_that_uses_the_stream_itself_is_no
     assert not caplog.records
 
 
-async def test_in_a_drain_all_sessions_end_before_the_first_peer_sees_the_end(
+async def test_in_a_drain_every_peer_sees_the_end_before_the_first_connection_is_reported_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     order: list[str] = []
@@ -426,21 +427,28 @@ async def test_in_a_drain_all_sessions_end_before_the_first_peer_sees_the_end(
     async def answer(connection: Connection) -> None:
         async for line in connection.lines:
             await connection.send(line)
-        order.append("session ended")
 
-    async def send_eof(self: MemoryStream) -> None:
+    def send_eof_nowait(self: SocketStream) -> None:
         order.append("sending ended")
-        await real_send_eof(self)
+        real_send_eof(self)
 
-    real_send_eof = MemoryStream.send_eof
-    async with run_handler(answer) as connect:
+    def note(event: object) -> None:
+        if isinstance(event, Closed):
+            order.append("closed")
+
+    real_send_eof = SocketStream.send_eof_nowait
+    clients = []
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(partial(serve, answer, "127.0.0.1:0", on_event=note))
         for _ in range(5):
-            client = await connect()
-            await client.send("hello")
-            await client.expect("hello")
-        monkeypatch.setattr(MemoryStream, "send_eof", send_eof)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(connect.server.drain, 5)
-            await trio.testing.wait_all_tasks_blocked()
-            connect.close_clients()
-    assert order == ["session ended"] * 5 + ["sending ended"] * 5
+            client = await SYSTEM.connect(server.addresses[0])
+            await client.send_all(b"hello\n")
+            assert await client.receive_some() == b"hello\n"
+            clients.append(client)
+        monkeypatch.setattr(SocketStream, "send_eof_nowait", send_eof_nowait)
+        nursery.start_soon(server.drain, 5)
+        for client in clients:
+            assert await client.receive_some() == b""
+            await client.aclose()
+    assert order[:5] == ["sending ended"] * 5
+    assert order.count("closed") == 5

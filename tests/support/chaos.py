@@ -80,14 +80,19 @@ class Chaos:
             faults.append(f"who is here: {nodes[0].names()}")
         for index, node in enumerate(nodes):
             events = self.told[index]
-            # What a node could not have any more is told as missed.
-            is_whole = not any(event["type"] == "missed" for event in events)
+            # What a node could not have any more is told as missed: so many numbers.
+            untold = sum(
+                event["before"] - event["after"] - 1
+                for event in events
+                if event["type"] == "missed"
+            )
             heard = [event["text"] for event in events if event["type"] == "said"]
             for who, texts in ((NAMES[index], heard), (f"node {index}", said(node.shown))):
                 if max(Counter(texts).values(), default=1) > 1:
                     faults.append(f"{who} was told something twice")
-                if is_whole and len(texts) < sum(self._sent):
-                    faults.append(f"{who} misses {sum(self._sent) - len(texts)}")
+                lost = sum(self._sent) - len(texts)
+                if lost > untold:
+                    faults.append(f"{who} misses {lost}, and was told of {untold}")
             if [event["type"] for event in events].count("pong") != 1:
                 faults.append(f"{NAMES[index]} got no answer")
         return faults

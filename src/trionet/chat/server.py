@@ -235,7 +235,7 @@ async def serve(
                 log=shared,
                 on_parted=lambda member, held: chat.parted(member, held),
             )
-            last_words = LastWords(board.close)
+            last_words = LastWords(board.close, hub.wait_delivered)
 
             def begin_drain() -> None:
                 last_words.begin_drain()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 import trio
@@ -290,6 +291,14 @@ async def _end_sending(stream: trio.abc.HalfCloseableStream) -> None:
         send_eof_nowait()
     else:
         await stream.send_eof()
+
+
+def end_sending_now(stream: object) -> None:
+    """End the sending of a stream that can do it at once; a peer that is gone is no error."""
+    send_eof_nowait = getattr(stream, "send_eof_nowait", None)
+    if send_eof_nowait is not None:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            send_eof_nowait()
 
 
 def _discard_now(stream: object) -> int:

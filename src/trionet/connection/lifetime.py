@@ -13,7 +13,12 @@ from typing import Any
 
 import trio
 
-from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens, unarrived_of
+from trionet.connection.closing import (
+    FAULT_OF_STREAM,
+    close_whatever_happens,
+    end_sending_now,
+    unarrived_of,
+)
 from trionet.connection.connection import Connection
 from trionet.connection.connection_places import Places
 from trionet.connection.deadlines import Deadlines
@@ -133,6 +138,13 @@ class Lifetimes:
                     # Without a handshake nothing can be sent, not even that it took too long.
                     connection.outbox.give_up()
                 await connection.finish_sending(has_handler_failed=failed is not None)
+                if not self.bounds_lingering:
+                    # A drain ends all sessions at once, and each end of a sending wakes a peer.
+                    # Peers on the same machine then slow down what has still to be done here. So
+                    # all sendings end first, and then the sessions: of 2,500 clients the last saw
+                    # its close after 0.58 of the time (the median of nine pairs of runs).
+                    end_sending_now(connection.stream)
+                    await trio.lowlevel.cancel_shielded_checkpoint()
             finally:
                 # Before the lingering: the next connection does not wait for this one's goodbye.
                 settle = self._end(connection, reason, is_opened=is_opened, refused=refused)
@@ -163,12 +175,6 @@ class Lifetimes:
             seconds=self._linger_seconds,
             bounded=self.bounds_lingering,
         ) as scope:
-            if not self.bounds_lingering:
-                # A drain ends all sessions at once, and each end of a sending wakes a peer. Peers
-                # on the same machine then slow down the sessions that have still to end. So all
-                # sessions end first: of 2,500 clients the last saw its close after 0.95 of the
-                # time (the median of 13 pairs of runs).
-                await trio.lowlevel.cancel_shielded_checkpoint()
             await connection.linger(scope, settle)
 
     async def _finish(self, connection: Connection) -> bool:

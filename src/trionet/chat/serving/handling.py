@@ -111,8 +111,8 @@ class Chat:
                 self.last_words.end_reading(cut_off=True)
                 raise
             self.last_words.end_reading()
-            if not session.ended:
-                await self.last_words.wait()
+            if not session.ended and await self.last_words.wait():
+                return
         finally:
             self._leave(session, host)
         # Lines that the peer should still get are in the log, before its departure.
