@@ -239,6 +239,7 @@ async def serve(
 
             def begin_drain() -> None:
                 last_words.begin_drain()
+                chat.begin_drain()
                 finished.set()
 
             chat = Chat(
