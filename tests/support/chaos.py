@@ -1,7 +1,6 @@
 """Three servers of one chat on virtual time, and a Redis to which everything happens.
 
-What happens follows from a seed, and so does what is said. The order in which Trio runs its tasks
-does not; `tools/chaos_log.py` seeds that too.
+What happens follows from a seed, and so does what is said. `order_tasks` seeds the rest.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import trio
+import trio._core._run as scheduler
 
 from shared_chat import Cluster, Json, said
 
@@ -21,6 +21,14 @@ NAMES = ("Ann", "Bob", "Cid")
 
 # How long something that is broken may stay so, in seconds: for less and for more than the lease.
 _WHILES = (0.3, 2.0, 4.0, 6.0, 12.0)
+
+
+def order_tasks(seed: int, order: int) -> None:
+    """Let everything that is drawn at random in a run follow from two numbers."""
+    random.seed(f"{seed} {order}")
+    # As the plugin of Hypothesis does; Trio has no other way.
+    scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore
+    scheduler._r.seed(f"{seed} {order}")
 
 
 class Chaos:

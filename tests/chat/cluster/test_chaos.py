@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio._core._run as scheduler
 import trio.testing
 
-from chaos import Chaos
+from chaos import Chaos, order_tasks
 from shared_chat import clusters
 
 __all__ = ["clusters"]
@@ -15,8 +16,14 @@ __all__ = ["clusters"]
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_whatever_happens_to_redis_all_are_told_the_same_once(
-    seed: int, clusters: Any, autojump_clock: trio.testing.MockClock
+    seed: int,
+    clusters: Any,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # `order_tasks` sets it; this sets it back afterwards.
+    monkeypatch.setattr(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
+    order_tasks(seed, 0)
     # Every other chat saves snapshots so often that nodes fall behind them.
     options = {"snapshots": (60, 60)} if seed % 2 else {}
     async with clusters(3, **options) as cluster:

@@ -135,6 +135,48 @@ async def test_a_stream_that_is_trimmed_while_a_node_is_cut_off_is_told_as_misse
         assert "Bob" in one.names()
 
 
+async def test_what_a_snapshot_of_another_past_has_is_told_as_missed(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2, snapshots=(20, 20)) as cluster:
+        one, two = cluster.nodes
+        ann, bob = await one.json("Ann"), await two.json("Bob")
+        await cluster.settle()
+        # Ann's node tells more than Bob's, and then Redis loses it.
+        cluster.redis.cut_off.add("node-1")
+        for number in range(100):
+            await ann.request("say", room="lobby", text=f"ann {number}")
+        await trio.sleep(0.5)
+        cluster.redis.cut_off.add("node-0")
+        cluster.redis.roll_back(len(cluster.redis.entries) - 4)
+        # Bob's node goes on alone, until a snapshot has what Bob has said.
+        cluster.redis.cut_off.discard("node-1")
+        cluster.redis.changed()
+        for number in range(60):
+            await bob.request("say", room="lobby", text=f"bob {number}")
+            await trio.sleep(0.1)
+        assert b"bob 12" not in b"".join(cluster.redis.entries.values())
+        cluster.redis.heal()
+        await trio.sleep(20)
+        events = await messages(ann)
+        kinds = [event["type"] for event in events]
+        (missed,) = [event for event in events if event["type"] == "missed"]
+        assert kinds.index("epoch") < kinds.index("missed")
+        numbers = [event["number"] for event in events if event["type"] == "said"]
+        assert missed["after"] in numbers
+        assert not [number for number in numbers if missed["after"] < number < missed["before"]]
+        heard = {event["text"] for event in events if event["type"] == "said"}
+        lost = {f"bob {number}" for number in range(60)} - heard
+        assert len(lost) > 10
+        told_to_bob = [event for event in await messages(bob) if event["type"] == "said"]
+        assert len(told_to_bob) == 160
+        for event in told_to_bob:
+            if event["text"] in lost:
+                assert missed["after"] < event["number"] < missed["before"]
+        await cluster.converge()
+        assert len({node.state_digest() for node in cluster.nodes}) == 1
+
+
 async def test_a_node_that_starts_after_a_cut_from_outside_gets_what_the_others_have(
     clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:

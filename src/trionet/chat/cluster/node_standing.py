@@ -6,6 +6,7 @@ The tasks of a log share this. It decides when another life begins, and what its
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import trio
@@ -45,8 +46,8 @@ class Audience(Protocol):
     ) -> None:
         """Go on with another state."""
 
-    def tell_epoch(self, epoch: str) -> None:
-        """Tell everyone that an epoch has begun."""
+    def tell_epoch(self, epoch: str, untold: Mapping[str, int]) -> None:
+        """Tell everyone that an epoch has begun, and what of each room can't be told any more."""
 
     def may_have_missed(self, lift: int) -> None:
         """Note that others may have told what is lost; then numbers go on `lift` above theirs."""
@@ -162,4 +163,4 @@ class Standing:
         self.told = chat, max(self.replica.generation, generation) + 1
         self.lift(self.replica.state)
         self.begin_life()
-        audience.tell_epoch(epoch_of(*self.told))
+        audience.tell_epoch(epoch_of(*self.told), {})

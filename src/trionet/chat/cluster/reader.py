@@ -205,10 +205,10 @@ class Reader:
             and place_of(replica.position) > place_of(former.position)
             and (replica.chat, replica.generation) == self._standing.told
         )
-        # The snapshot may have what was never told here.
-        is_behind = trio.current_time() > self._last_read + _BEHIND or any(
-            self._telling.is_new(life, seq) for life, seq in replica.lives.all_last()
-        )
+        # The snapshot may have what was never told here, and nothing else has its events.
+        has_untold = any(self._telling.is_new(life, seq) for life, seq in replica.lives.all_last())
+        untold = replica.state.last_numbers() if has_untold else {}
+        is_behind = has_untold or trio.current_time() > self._last_read + _BEHIND
         # What was told here already changes the state only.
         rest = iter(tail)
         ahead: list[Part] = []
@@ -245,7 +245,7 @@ class Reader:
         else:
             until = replica.lives.now + settings.lease * 3 // 2
             audience.jump(replica.state, until=until, was_behind=is_behind, lift=LIFT)
-            audience.tell_epoch(epoch_of(*self._standing.told))
+            audience.tell_epoch(epoch_of(*self._standing.told), untold)
         self._upkeep.snapshots.restart()
         self._telling.begin_entry()
         for part in ahead:

@@ -12,7 +12,7 @@ after that is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -290,20 +290,18 @@ class Away:
                 there = state.rooms.get(key)
                 last = state.highest if there is None else there.last
                 if last > room.last:
-                    if board.history is not None:
-                        board.history.lose(key, room.last, last + 1)
-                    board.hub.publish(Missed(key, room.last, last + 1), topic=key)
+                    self._miss(key, room.last, last)
             self._tell_differences(believed)
         else:
             self._believed = believed
-            self._known = {key: room.last for key, room in former.rooms.items()}
+            self._known = former.last_numbers()
             self._highest = former.highest + lift if was_behind else None
             self._lift = lift
 
     def may_have_missed(self, lift: int) -> None:
         """Note that other machines may have told what the log has lost; see `jump`."""
         state = self._board.state
-        self._known = {key: room.last for key, room in state.rooms.items()}
+        self._known = state.last_numbers()
         self._highest, self._lift = state.highest + lift, lift
 
     def renumbered(self, highest: int) -> None:
@@ -317,14 +315,31 @@ class Away:
             known = self._known.get(key, 0)
             if min(room.last, told) > known:
                 self._known[key] = told
-                self._board.hub.publish(Missed(key, known, told + 1), topic=key)
+                self._miss(key, known, told)
 
-    def tell_epoch(self, epoch: str) -> None:
-        """Tell everyone that an epoch has begun."""
-        rooms = {name: room.last for name, room in self._board.state.rooms.items()}
+    def tell_epoch(self, epoch: str, untold: Mapping[str, int]) -> None:
+        """Tell everyone that an epoch has begun.
+
+        Args:
+            epoch: its name.
+            untold: of each room with events that were never told here, and cannot be had any more,
+                the last of these numbers.
+        """
+        rooms = self._board.state.last_numbers()
         self._board.hub.publish(EpochChanged(epoch, rooms))
+        for key, last in untold.items():
+            known = self._known.get(key, 0)
+            if last > known:
+                self._known[key] = last
+                self._miss(key, known, last)
         # The others may have gone on already.
         self.renumbered(self._board.state.highest)
+
+    def _miss(self, room: str, known: int, last: int) -> None:
+        """Tell a room that it misses what came after a number it knows, up to another."""
+        if self._board.history is not None:
+            self._board.history.lose(room, known, last + 1)
+        self._board.hub.publish(Missed(room, known, last + 1), topic=room)
 
     def _tell_differences(self, believed: Believed) -> None:
         for event in believed.differences(self._board.state):

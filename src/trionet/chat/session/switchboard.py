@@ -409,7 +409,7 @@ class Switchboard:
         session.taken_over()
 
     def _epoch_began(self, event: events.EpochBegan) -> None:
-        rooms = {name: room.last for name, room in self.state.rooms.items()}
+        rooms = self.state.last_numbers()
         self.hub.publish(EpochChanged(event.epoch, rooms))
 
     def _logged_out(self, event: events.LoggedOut) -> None:

@@ -120,6 +120,10 @@ class Contents:
         """The highest number that any room has had."""
         return self._rooms.highest
 
+    def last_numbers(self) -> dict[str, int]:
+        """Return the last number of each room, by its key."""
+        return {key: room.last for key, room in self.rooms.items()}
+
     def kept_rooms(self) -> tuple[KeptRoom, ...]:
         """Return the rooms with topics as data, in the order in which these were set."""
         rooms = [room for room in self.rooms.values() if room.topic]
