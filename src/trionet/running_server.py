@@ -198,9 +198,12 @@ class Server:
     def statistics(self) -> Statistics:
         """Return what this server has done so far. Never a checkpoint.
 
-        It takes some 0.3 µs for each connection that is being served.
+        It takes some 2 to 5 µs for each connection that is being served, in one go.
         """
-        return self._totals.with_those(self._places.connections)
+        totals = self._totals.copy()
+        for connection in self._places.connections:
+            totals.add(connection)
+        return totals.statistics(len(self._places.connections))
 
     def __repr__(self) -> str:
         if self._ended.is_set():
