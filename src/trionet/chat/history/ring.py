@@ -13,7 +13,16 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
 from trionet.chat.history.message_runs import count, cut, last_number
-from trionet.chat.state.events import Acted, Removed, Renamed, RoomEvent, Said, TopicSet
+from trionet.chat.state.events import (
+    Acted,
+    Joined,
+    Left,
+    Removed,
+    Renamed,
+    RoomEvent,
+    Said,
+    TopicSet,
+)
 
 MAX_EVENTS = 1_000
 MAX_ROOM_BYTES = 1 << 20
@@ -34,6 +43,9 @@ _ROOM = 900
 def cost(event: RoomEvent) -> int:
     """Return how many bytes of memory an event needs, in full: nothing it has is shared."""
     taken = _EVENT + _text(event.name)
+    if type(event) is Joined or type(event) is Left:
+        # First: a thousand come one by one, but messages come in runs.
+        return taken if event.id is None else taken + _size_of_id(event.id)
     if isinstance(event, Said):
         taken += 64 + 28 * len(event.texts)
         # Joining ASCII texts of 20 bytes takes 14 ns each, asking each for its size 78.
@@ -51,9 +63,9 @@ def cost(event: RoomEvent) -> int:
         return taken + len(event.author) + _AUTHOR
     if isinstance(event, Acted):
         return taken + _text(event.text) + _size_of_id(event.id) + len(event.author) + _AUTHOR
-    if type(event) is TopicSet:
+    if isinstance(event, TopicSet):
         taken += _text(event.text)
-    elif type(event) is Renamed:
+    elif isinstance(event, Renamed):
         taken += _text(event.to)
     return taken + _size_of_id(event.id)
 
@@ -61,7 +73,9 @@ def cost(event: RoomEvent) -> int:
 def _text(text: str) -> int:
     # The allocator rounds up to 16 bytes. As soon as members are told, Python keeps the UTF-8 of a
     # text beyond ASCII in it: with texts of 1,300 Han characters, 64 MiB were 159 MiB.
-    return text.__sizeof__() + 8 + (0 if text.isascii() else 16 + len(text.encode()))
+    if text.isascii():
+        return _EMPTY_TEXT + len(text) + 8
+    return text.__sizeof__() + 8 + 16 + len(text.encode())
 
 
 def _size_of_id(id_: int | str | None) -> int:
@@ -78,10 +92,9 @@ class _Room:
         bytes: what all take.
         floor: everything above it is here. Part of the first entry may be below it.
         last: the number of the last event, removed ones counted.
-        is_queued: whether it stands among the ages.
     """
 
-    __slots__ = ("bytes", "costs", "count", "events", "floor", "is_queued", "last")
+    __slots__ = ("bytes", "costs", "count", "events", "floor", "last")
 
     def __init__(self, floor: int) -> None:
         self.events: list[RoomEvent] = []
@@ -90,7 +103,6 @@ class _Room:
         self.bytes = _ROOM
         self.floor = floor
         self.last = floor
-        self.is_queued = False
 
 
 class Ring:
@@ -138,8 +150,6 @@ class Ring:
             room = _Room(0 if self._is_all else event.number - 1)
             self._rooms[event.room] = room
             self.bytes += room.bytes
-        if not room.is_queued:
-            room.is_queued = True
             heappush(self._ages, (event.time, event.room))
         if type(event) is Removed:
             self._erase(room, event.of)
