@@ -77,9 +77,10 @@ def test_a_source_that_fails_costs_its_own_readings_and_is_logged_once(
     metrics = Metrics()
     metrics.add(breaks_off)
     metrics.add(lambda: [3])  # type: ignore[list-item]
-    metrics.add(lambda: [Reading.gauge("whole", "Whole.", 1)])
+    metrics.add(lambda: [None, Reading.gauge("whole", "Whole.", 1)])
     for _ in range(3):
         assert [reading.name for reading in metrics.read()] == ["whole"]
+    assert [reading and reading.name for reading in metrics.steps()] == [None, "whole"]
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(errors) == 2
 

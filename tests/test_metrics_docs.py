@@ -123,7 +123,7 @@ async def test_the_numbers_of_ones_own_are_served(
             )
         )
         await nursery.start(
-            partial(trionet.serve_metrics, "localhost:9100", server.metrics.read, network=network)
+            partial(trionet.serve_metrics, "localhost:9100", server.metrics.steps, network=network)
         )
         async with LineClient(await network.connect("localhost:7000")) as client:
             await client.send("a hello", "b 0123456789x")

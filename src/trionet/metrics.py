@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -169,7 +169,7 @@ class Histogram:
         return Reading(name, "histogram", meaning, "le", values, self.sum)
 
 
-Source: TypeAlias = Callable[[], Iterable[Reading]]
+Source: TypeAlias = Callable[[], Iterable[Reading | None]]
 
 
 class Metrics:
@@ -195,8 +195,9 @@ class Metrics:
 
         Args:
             source: returns readings, such as ``[Reading.gauge("jobs", "Jobs that wait.", 3)]``. It
-                is called between two checkpoints, so it must be quick. What it raises is logged
-                once, and costs only its own readings.
+                is called between two checkpoints, so it must be quick. One that takes longer is a
+                generator: wherever it yields ``None``, other tasks can run (see `steps`). What it
+                raises is logged once, and costs only its own readings.
 
         Raises:
             TypeError: it is not an ordinary function without arguments.
@@ -206,16 +207,27 @@ class Metrics:
 
     def read(self) -> list[Reading]:
         """Return all readings of this moment. Never a checkpoint, and never raises."""
-        readings: list[Reading] = []
+        return [reading for reading in self.steps() if reading is not None]
+
+    def steps(self) -> Iterator[Reading | None]:
+        """Yield all readings, and ``None`` wherever other tasks may run. Never raises.
+
+        To add up 10,000 connections takes 50 ms. `trionet.serve_metrics` lets other tasks run
+        wherever it gets ``None``: `read` does all at once.
+        """
         for source in self._sources:
+            told: list[Reading] = []
             try:
-                told = [*source()]
-                for reading in told:
+                for reading in source():
+                    if reading is None:
+                        yield None
+                        continue
                     check_kind("a reading", reading, Reading, hint="Reading.gauge(...)")
-                readings += told
+                    told.append(reading)
             except Exception as error:
                 self._faults.report(error, source, "a source of metrics failed; it is left out")
-        return readings
+            else:
+                yield from told
 
 
 def add_up(readings: Iterable[Reading]) -> list[Reading]:

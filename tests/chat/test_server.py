@@ -21,6 +21,8 @@ from trionet import SYSTEM, ConnectError, Limits, ListenError, Server, SocketStr
 from trionet.abc import Transport
 from trionet.chat import HistoryError, serve
 from trionet.chat.history.memory import MemoryHistory
+from trionet.chat.serving import handling
+from trionet.fanout.hub_log import BatchLog
 from trionet.testing import LineClient, Link, MemoryNetwork, cut_bytes
 
 settled = trio.testing.wait_all_tasks_blocked
@@ -865,3 +867,25 @@ async def test_after_a_quit_every_answer_can_be_read_although_input_was_left_unr
         await ann.send(*["/who"] * 2000, "q", *["not read"] * 10_000)
         await ann.expect(*["*** 1 here: Ann"] * 2000)
         await ann.expect_end()
+
+
+async def test_a_login_that_waits_for_room_is_refused_when_a_drain_begins(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with chat(forever=True) as room:
+        (ann,) = await room.join("Ann")
+        monkeypatch.setattr(handling, "_MANY_ENTRIES", -1)
+        monkeypatch.setattr(BatchLog, "is_full", property(lambda _: True))
+        newcomers = [await room.connect(f"newcomer {number}", "hello") for number in range(5)]
+        bot = await room.connect(json.dumps({"type": "login", "name": "bot", "id": 7}))
+        await settled()
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(room.server.drain)
+            for newcomer in newcomers:
+                await newcomer.expect("error: server is closing")
+                await newcomer.expect_end()
+            refused = json.loads(await bot.receive())
+            assert (refused["code"], refused["re"]) == ("closing", 7)
+            assert trio.current_time() == began
+            await ann.expect("*** server is closing")

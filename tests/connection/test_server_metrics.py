@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
-from trionet import Connection, Limits, Server, WhenSlow, respond, serve
+from trionet import Connection, Limits, Reading, Server, WhenSlow, respond, serve
+from trionet.connection import server_metrics
 from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream
 
 ADDRESS = "127.0.0.1:7000"
@@ -82,6 +85,47 @@ async def test_connections_are_counted_by_their_ends(autojump_clock: MockClock) 
         assert asked["trionet_connections_open"] == {}
         del silent
         nursery.cancel_scope.cancel()
+
+
+async def test_what_only_grows_never_shrinks_while_connections_end_and_are_read_in_steps(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_metrics, "_AT_ONCE", 1)
+    async with trio.open_nursery() as nursery:
+        asked = Asked(nursery)
+        await asked.start(echo)
+        clients = [await asked.client() for _ in range(8)]
+        before = {"in": 0.0, "out": 0.0}
+        for first in range(8):
+            for client in clients[first:]:
+                await client.send("hello")
+                await client.expect("hello")
+            (ends,) = [
+                reading.values
+                async for reading in step_by_step(asked.server, partial(bye, clients[first]))
+                if reading.name == "trionet_lines_total"
+            ]
+            assert all(ends[way] > before[way] for way in ends)
+            before = ends
+        assert asked["trionet_lines_total"] == {"in": 36 + 8, "out": 36}
+        nursery.cancel_scope.cancel()
+
+
+async def bye(client: LineClient) -> None:
+    await client.send("end")
+    await client.expect_end()
+
+
+async def step_by_step(
+    server: Server, between: Callable[[], Awaitable[object]]
+) -> AsyncIterator[Reading]:
+    """Yield the readings; something else happens in the first step."""
+    steps = server.metrics.steps()
+    assert next(steps) is None
+    await between()
+    for reading in steps:
+        if reading is not None:
+            yield reading
 
 
 async def test_refusals_are_counted_by_the_code_of_what_the_peer_was_told(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ def jobs() -> list[Reading]:
 
 @asynccontextmanager
 async def served(
-    read: Callable[[], Iterable[Reading]] = jobs, **options: Any
+    read: Callable[[], Iterable[Reading | None]] = jobs, **options: Any
 ) -> AsyncIterator[MemoryNetwork]:
     network = MemoryNetwork()
     async with trio.open_nursery() as nursery:
@@ -180,7 +180,30 @@ async def test_whoever_does_not_read_is_closed_in_time(autojump_clock: MockClock
 def page_of(readings: list[Reading]) -> bytes:
     from trionet.program.metrics_text import Page
 
-    return Page(lambda: readings)()[1]
+    return Page()(readings)[1]
+
+
+async def test_other_tasks_run_while_much_is_read(autojump_clock: MockClock) -> None:
+    turns = 0
+
+    def much() -> Iterator[Reading | None]:
+        before = turns
+        for _ in range(100):
+            yield None
+        yield Reading.gauge("turns", "Turns of another task meanwhile.", turns - before)
+
+    async with served(much) as network, trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(run)
+        body = (await get(network, "/metrics"))[2]
+        nursery.cancel_scope.cancel()
+    assert b"\nturns 99.0\n" in body or b"\nturns 100.0\n" in body
 
 
 async def test_one_host_has_some_connections_and_others_are_answered_still(

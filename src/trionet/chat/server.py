@@ -8,6 +8,7 @@ received has been said.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -67,19 +68,19 @@ logger = logging.getLogger("trionet.chat")
 # 128 bits: nobody can guess a token.
 _TOKEN_BYTES = 16
 
-# How long the console may take to get the end of the log once the handlers have ended, in seconds.
-# Nobody else needs it by then, and it takes a few milliseconds unless something is very wrong.
-_LAST_MOMENT = 0.25
-
 # What people are told if the other servers do not learn everything.
 _NOT_WRITTEN = (
     "Redis did not take the last of it: %d operations of this server's members may be lost, such as"
     " messages"
 )
 
-# How long Redis may take to get the last of it, in seconds, if the drain left no more time. With
-# the moment above, and with the end of the process, it has to be less than a second (L45).
-_LAST_WRITE = 0.5
+# How long Redis may take to get the last of it once the handlers have ended, in seconds, if the
+# drain left no more time; how long that and the rest may take together (the console and a history
+# file); and how long this rest has if Redis took all the time. It has to be less than a second with
+# the end of the process, of which a busy machine has taken 0.25 s (L45).
+_LAST_OF_REDIS = 0.4
+_LAST_OF_ALL = 0.6
+_LAST_OF_REST = 0.2
 
 
 async def serve(
@@ -196,10 +197,14 @@ async def serve(
     if show is not None:
         encode = encode_everything if show_messages else encode_notices
         hub.add(Console(show), encode, topics=None)
+    # Until when the end may take once all members are gone.
+    end_by = math.inf
 
     with single_error(AddressError, ListenError, RedisError):
         async with (
-            keep_history(history, days=history_days, follows=follows_history) as (kept, restored),
+            keep_history(
+                history, days=history_days, follows=follows_history, stop_by=lambda: end_by
+            ) as (kept, restored),
             trio.open_nursery() as nursery,
         ):
             epoch = token_urlsafe(9) if restored is None else restored.epoch
@@ -234,6 +239,7 @@ async def serve(
 
             def begin_drain() -> None:
                 last_words.begin_drain()
+                chat.begin_drain()
                 finished.set()
 
             chat = Chat(
@@ -290,16 +296,18 @@ async def serve(
                     await last_words.close_before(server.drain_deadline)
                 else:
                     await server.drain()
+            now = trio.current_time()
+            end_by = max(server.drain_deadline, now + _LAST_OF_ALL)
             if shared is not None:
                 # Tell the other servers what this one's members still said, and that they are gone.
-                until = trio.current_time() + _LAST_WRITE
-                with trio.CancelScope(deadline=max(server.drain_deadline, until)) as writing:
+                until = max(server.drain_deadline, now + _LAST_OF_REDIS)
+                with trio.CancelScope(deadline=until) as writing:
                     await shared.leave()
                 if writing.cancelled_caught:
                     logger.warning(_NOT_WRITTEN, shared.statistics().pending)
+                end_by = max(end_by, trio.current_time() + _LAST_OF_REST)
             # Only the console may still miss something. The drain's deadline holds for it too.
-            until = trio.current_time() + _LAST_MOMENT
-            with trio.CancelScope(deadline=max(server.drain_deadline, until)):
+            with trio.CancelScope(deadline=end_by):
                 await hub.wait_delivered()
             nursery.cancel_scope.cancel()
 

@@ -7,7 +7,7 @@ server needs no more memory for a million connections than for one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 
 from trionet.connection.connection import Connection
@@ -68,6 +68,12 @@ class Totals:
         self.ends: Counter[str] = Counter()
         self._lines_in = self._lines_out = self._bytes_in = self._bytes_out = 0
 
+    def copy(self) -> Totals:
+        """Return what there is so far, for adding more. Never a checkpoint."""
+        totals = copy(self)
+        totals.refusals, totals.ends = self.refusals.copy(), self.ends.copy()
+        return totals
+
     def add(self, connection: Connection) -> None:
         """Add a connection that has ended. Never a checkpoint."""
         lines, outbox = connection.lines, connection.outbox
@@ -82,16 +88,14 @@ class Totals:
         self.refused += 1
         self.refusals[code] += 1
 
-    def with_those(self, connections: Iterable[Connection]) -> Statistics:
-        """Return the totals with those connections that are still served."""
-        served = list(connections)
-        outboxes = [connection.outbox for connection in served]
+    def statistics(self, served: int) -> Statistics:
+        """Return the totals, with how many connections are being served."""
         return Statistics(
-            connections=len(served),
+            connections=served,
             opened=self.opened,
             refused=self.refused,
-            lines_in=self._lines_in + sum(one.lines.lines_in for one in served),
-            lines_out=self._lines_out + sum(box.lines_sent for box in outboxes),
-            bytes_in=self._bytes_in + sum(one.lines.bytes_in for one in served),
-            bytes_out=self._bytes_out + sum(box.bytes_out for box in outboxes),
+            lines_in=self._lines_in,
+            lines_out=self._lines_out,
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
         )

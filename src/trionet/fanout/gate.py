@@ -4,16 +4,18 @@ Waking every waiting task for each batch would not do: waking 10,000, of whom 16
 take longer than the batch. So the gate lets in twice as many as found room last time, and each of
 them checks whether there is room left.
 
-There are two queues, each in order of arrival: for tasks with little to append, and for tasks with
-much. They take turns. So a member who writes one line does not wait until each of 300 others has
-appended a hundred, and nobody waits for ever. (Tasks let in at the same time run in any order, so
-those with much would take the room first.)
+There are three queues, each in order of arrival: for tasks with little to append, for tasks with
+much, and for those that do not know how much. They take turns. So a member who writes one line does
+not wait until each of 300 others has appended a hundred, and one who writes a hundred does not wait
+until each of 8,000 newcomers has logged in. Nobody waits for ever. (Tasks let in at the same time
+run in any order, so those with much would take the room first.)
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
-from itertools import chain, islice
+from itertools import islice
 
 import trio
 
@@ -25,12 +27,20 @@ _LET_IN_AT_LEAST = 4
 _TRIES = 2
 
 
+class Much(enum.Enum):
+    """How much a task will append."""
+
+    LITTLE = enum.auto()
+    MUCH = enum.auto()
+    UNKNOWN = enum.auto()
+
+
 class _Place:
     """A place in the queue.
 
     Attributes:
         let_in: set when it is worth checking whether there is room.
-        tries: how often it was set.
+        tries: how often it was set while this was the first place.
     """
 
     __slots__ = ("let_in", "tries")
@@ -69,46 +79,47 @@ class _Queue:
 
     def let_some_in(self) -> None:
         count, self._passed = _LET_IN_AT_LEAST + 2 * self._passed, 0
-        if next(iter(self.places)).tries >= _TRIES:
+        first = next(iter(self.places))
+        if first.tries >= _TRIES:
             count = 1
+        # Those behind it count their tries once they are the first. Otherwise each of a thousand
+        # that came too late twice would be let in alone, long after there was room for all.
+        first.tries += 1
         for place in islice(self.places, count):
-            place.tries += 1
             place.let_in.set()
 
 
 class Gate:
     """Tasks that wait for room. A gate is true while some do."""
 
-    __slots__ = ("_long", "_short", "_turn")
+    __slots__ = ("_queues",)
 
     def __init__(self) -> None:
-        self._short = _Queue()
-        self._long = _Queue()
-        # The queue whose turn it was last.
-        self._turn = self._long
+        # The one whose turn it was last is the last.
+        self._queues = {much: _Queue() for much in Much}
 
     def __bool__(self) -> bool:
-        return bool(self._short.places or self._long.places)
+        return any(queue.places for queue in self._queues.values())
 
-    async def wait(self, may_pass: Callable[[], bool], *, is_short: bool = False) -> None:
+    async def wait(self, may_pass: Callable[[], bool], much: Much = Much.UNKNOWN) -> None:
         """Wait to be let in, until there is room.
 
         Args:
             may_pass: tells whether there is room; called each time the task is let in.
-            is_short: whether the task has little to append.
+            much: how much the task will append.
 
         Cancellation: gives up the place in the queue.
         """
-        await (self._short if is_short else self._long).wait(may_pass)
+        await self._queues[much].wait(may_pass)
 
     def let_some_in(self) -> None:
         """Let in the first tasks of one queue. Some task must wait. Never a checkpoint."""
-        other = self._long if self._turn is self._short else self._short
-        if other.places:
-            self._turn = other
-        self._turn.let_some_in()
+        much = next(much for much, queue in self._queues.items() if queue.places)
+        queue = self._queues[much] = self._queues.pop(much)
+        queue.let_some_in()
 
     def let_all_in(self) -> None:
         """Let in every task. Never a checkpoint."""
-        for place in chain(self._short.places, self._long.places):
-            place.let_in.set()
+        for queue in self._queues.values():
+            for place in queue.places:
+                place.let_in.set()

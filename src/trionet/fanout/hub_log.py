@@ -24,7 +24,7 @@ from trionet.abc import Box
 from trionet.argument_checks import check_kind
 from trionet.fanout.batch import Batch
 from trionet.fanout.encoded import Encode
-from trionet.fanout.gate import Gate
+from trionet.fanout.gate import Gate, Much
 from trionet.metrics import Histogram, Reading
 from trionet.user_faults import FaultLog, Kind
 
@@ -154,10 +154,10 @@ class BatchLog(Generic[E]):
         before the next line.
 
         Args:
-            entries: about how many entries the task will append; default 1,024. Tasks with up to
-                16 entries wait in one queue and tasks with more in another. The queues take turns,
-                each in order of arrival. So a line that somebody types does not wait for the bursts
-                of others.
+            entries: about how many entries the task will append; default 1,024: it is not known.
+                Tasks with up to 16 entries wait in one queue, tasks with more in another, and those
+                that do not know in a third. The queues take turns, each in order of arrival. So a
+                line that somebody types does not wait for the bursts of others.
             size: about how many bytes these entries have; more than 2,048 count as many entries.
                 Default: the entries alone count.
 
@@ -174,9 +174,11 @@ class BatchLog(Generic[E]):
         await trio.lowlevel.checkpoint()
         if self._ended or not self.must_wait:
             return
-        is_short = entries <= _FEW and size <= _FEW_BYTES
+        much = Much.UNKNOWN if entries >= HIGH_WATER else Much.MUCH
+        if entries <= _FEW and size <= _FEW_BYTES:
+            much = Much.LITTLE
         try:
-            await self._gate.wait(lambda: self._ended or not self.is_full, is_short=is_short)
+            await self._gate.wait(lambda: self._ended or not self.is_full, much)
         finally:
             if self._gate and not self._ended and self._batch is None:
                 # This task may append nothing, and then no batch would come that lets the others

@@ -5,7 +5,7 @@ Nothing but `metrics_page.py` imports this, and only when metrics are served.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -28,24 +28,22 @@ class Page(Collector):
 
     It has a registry of its own: nothing that another library counts stands on it. What the OS
     tells of the process (memory, processor, file descriptors; on Linux) does.
-
-    Args:
-        read: returns the readings of the moment.
     """
 
-    def __init__(self, read: Callable[[], Iterable[Reading]]) -> None:
-        self._read = read
+    def __init__(self) -> None:
+        self._readings: Sequence[Reading] = ()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    def __call__(self) -> tuple[str, bytes]:
-        """Return the page as it is now: its media type and its text."""
+    def __call__(self, readings: Sequence[Reading]) -> tuple[str, bytes]:
+        """Return the page with these readings: its media type and its text."""
+        self._readings = readings
         return _MEDIA_TYPE, generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the readings as the library's own objects. The library calls it."""
-        return map(_family, self._read())
+        return map(_family, self._readings)
 
 
 def _family(reading: Reading) -> Metric:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from heapq import nsmallest
 from pathlib import PurePath
 from typing import Any
 
@@ -44,8 +45,7 @@ def state_of_process(
         queues: other queues of the program: functions that return what waits in them, by name.
     """
     shown, more = _within(
-        _CONNECTION_BYTES,
-        (_connection(one) for server in servers for one in server.connections),
+        _CONNECTION_BYTES, [one for server in servers for one in server.connections]
     )
     waiting: dict[str, object] = {
         "outboxes": sum(one.waiting for server in servers for one in server.connections)
@@ -79,17 +79,16 @@ def _connection(connection: Connection) -> dict[str, object]:
     return told
 
 
-def _within(most: int, found: Iterable[dict[str, object]]) -> tuple[list[dict[str, object]], int]:
+def _within(most: int, connections: Sequence[Connection]) -> tuple[list[dict[str, object]], int]:
     """Return those at the beginning that fit, and how many more there are."""
     shown: list[dict[str, object]] = []
-    more = 0
-    for one in found:
-        most -= 0 if more else len(json.dumps(one))
-        if more or most < 0:
-            more += 1
-        else:
-            shown.append(one)
-    return shown, more
+    for connection in connections:
+        one = _connection(connection)
+        most -= len(json.dumps(one))
+        if most < 0:
+            break
+        shown.append(one)
+    return shown, len(connections) - len(shown)
 
 
 def _asked(ask: Callable[[], object]) -> object:
@@ -117,9 +116,9 @@ def task_tree(root: trio.lowlevel.Task | None) -> dict[str, Any]:
         below: list[tuple[trio.lowlevel.Task, dict[str, Any]]] = []
         for task, told in level:
             for nursery in task.child_nurseries:
-                tasks = sorted(nursery.child_tasks, key=lambda one: one.name)
+                tasks = nursery.child_tasks
                 children: list[dict[str, Any]] = []
-                for child in tasks[:_TASKS_OF_A_NURSERY]:
+                for child in nsmallest(_TASKS_OF_A_NURSERY, tasks, key=lambda one: one.name):
                     one = _task(child)
                     left -= len(json.dumps(one))
                     if left < 0:

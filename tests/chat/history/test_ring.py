@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable
+from unittest import mock
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trionet.chat.history import message_runs
+from trionet.chat.history import ring as ring_module
 from trionet.chat.history.ring import Ring, cost
 from trionet.chat.state.events import (
     Acted,
@@ -54,6 +56,44 @@ def test_of_a_run_too_only_the_newest_texts_are_kept() -> None:
     ring.append(said(5, "e", "f"))
     assert ring.between("lobby", 0, 99) == [said(4, "d", time=1), said(5, "e", "f")]
     assert ring.between("lobby", 4, 6) == [said(5, "e")]
+
+
+def test_a_ring_holds_at_most_64_texts_that_it_does_not_show() -> None:
+    ring = Ring(max_events=3)
+    most = 0
+    for number in range(1, 300):
+        ring.append(said(number))
+        most = max(most, len(ring._rooms["lobby"].events))
+    assert 3 < most <= 3 + 64
+    assert all_of(ring) == [297, 298, 299]
+    assert len(ring._rooms["lobby"].events) == 3
+    assert ring.bytes == 900 + 3 * cost(said(299))
+
+
+@pytest.mark.parametrize(("of", "left"), [(1, [3, 4, 5]), (2, [3, 4, 5]), (4, [2, 3, 5])])
+def test_no_text_comes_back_in_place_of_one_that_is_removed(of: int, left: list[int]) -> None:
+    ring = Ring(max_events=3)
+    for number in range(1, 5):
+        ring.append(said(number))
+    ring.append(Removed("lobby", 5, 5, 1, "Ann", of))
+    assert all_of(ring) == left
+
+
+def test_no_room_loses_an_event_for_what_another_does_not_show() -> None:
+    ring = Ring(max_events=3, max_bytes=13_000)
+    ring.append(said(1, "x" * 3_000, room="old", time=0))
+    for number in range(1, 30):
+        ring.append(said(number, "x" * 1_000, room="new", time=number))
+    assert (all_of(ring, "old"), all_of(ring, "new")) == ([1], [27, 28, 29])
+    assert ring.bytes <= 13_000
+
+
+def test_no_event_of_a_room_goes_for_the_bytes_of_what_it_does_not_show() -> None:
+    ring = Ring(max_events=3, max_room_bytes=6_000)
+    for number in range(1, 30):
+        ring.append(said(number, "x" * 1_000))
+        assert ring.bytes <= 6_000
+    assert all_of(ring) == [27, 28, 29]
 
 
 def test_bytes_of_a_room_are_bounded_but_its_last_event_stays() -> None:
@@ -221,6 +261,11 @@ class Model:
 @settings(max_examples=200)
 @given(st.data())
 def test_a_ring_is_a_list_whose_oldest_entries_go(data: st.DataObject) -> None:
+    with mock.patch.object(ring_module, "_SPARE", data.draw(st.sampled_from([0, 2, 64]))):
+        check_against_a_model(data)
+
+
+def check_against_a_model(data: st.DataObject) -> None:
     most = data.draw(st.integers(1, 8))
     ring, models = Ring(max_events=most), {"a": Model(most), "b": Model(most)}
     last = {"a": 0, "b": 0}

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import trio
@@ -31,6 +32,7 @@ async def open_history(
     *,
     days: int | None = None,
     stop_within: float = 5.0,
+    stop_by: Callable[[], float] = lambda: inf,
     tell: Callable[[str], object] = lambda _: None,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> AsyncIterator[FileHistory]:
@@ -40,6 +42,8 @@ async def open_history(
         file: the file; it is made if it does not exist.
         days: for how many days events are kept; ``None``: for ever.
         stop_within: how many seconds the end may take to write what is left.
+        stop_by: called at the end, returns until when it may take, on the Trio clock, if that is
+            sooner; default: it never is.
         tell: called with one line when the disk begins to fail, and when it works again.
         clock: returns the time, in milliseconds since 1970, UTC.
 
@@ -51,7 +55,7 @@ async def open_history(
 
     Cancellation:
         Opening is not shielded. The end writes what is left, under a shield, for `stop_within`
-        seconds at most.
+        seconds at most, and not beyond `stop_by`.
 
     Resource handling:
         The file is closed at the end. If a thread hangs in the disk by then, it is abandoned, and
@@ -73,7 +77,8 @@ async def open_history(
         raise
     finally:
         with trio.CancelScope(shield=True):
-            await history._writer.finish(stop_within, history._close)  # noqa: SLF001
+            until = min(trio.current_time() + stop_within, stop_by())
+            await history._writer.finish(until, history._close)  # noqa: SLF001
 
 
 def _open(file: Path) -> tuple[Store, Reader, dict[str, int]]:

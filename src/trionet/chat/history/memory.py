@@ -42,8 +42,9 @@ class MemoryHistory:
 
     def append(self, events: Sequence[RoomEvent]) -> None:
         """Keep some events. A `Removed` erases the text that it names. Never a checkpoint."""
+        append = self.ring.append
         for event in events:
-            self.ring.append(event)
+            append(event)
 
     def lose(self, room: str, after: int, before: int) -> None:  # noqa: ARG002
         """Note that events never come: what is before them is forgotten. Never a checkpoint."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 
 from trionet.chat.history.message_runs import count, cut, last_number
-from trionet.chat.state.events import Removed, RoomEvent
+from trionet.chat.state.events import Removed, RoomEvent, Said
 
 # How many bytes may wait for a disk that is full or does not answer. Beyond that, the oldest events
 # become a gap.
@@ -69,9 +69,9 @@ class Unwritten:
             events = self._rooms[event.room] = deque()
             self.bytes += _ROOM
         events.append(event)
-        self.messages += count(event)
+        self.messages += len(event.texts) if type(event) is Said else 1
         self.bytes += taken
-        if isinstance(event, Removed):
+        if type(event) is Removed:
             self._removed.setdefault(event.room, {})[event.of] = None
         while self.bytes > self._most and len(self._events) > 1:
             self._give_up()

@@ -115,9 +115,10 @@ class Writer:
         if not self._unwritten:
             self._progress = now
             came.clear()
+            # Only then does anything wait for it.
+            self._wake.set()
         if not came or now - came[-1][0] >= _GRAIN:
             came.append((now, self._unwritten.position + len(self._unwritten)))
-        self._wake.set()
         if self._has_enough():
             self._enough.set()
 
@@ -153,11 +154,17 @@ class Writer:
         return self._unwritten.messages >= _BATCH or self._unwritten.bytes >= _MANY_BYTES
 
     def _is_behind(self) -> bool:
-        return bool(self._unwritten) and (
-            self._unwritten.messages >= _AHEAD_MESSAGES
-            or self._unwritten.bytes >= _AHEAD
-            or self.age() >= _BEHIND
-        )
+        unwritten = self._unwritten
+        if not unwritten.messages:
+            return False
+        if unwritten.messages >= _AHEAD_MESSAGES or unwritten.bytes >= _AHEAD:
+            return True
+        # This is asked for each batch of lines, and `age` takes longer. The oldest that is not
+        # written came no earlier than the first that is noted.
+        came = self._came
+        if came and trio.current_time() - came[0][0] < _BEHIND:
+            return False
+        return self.age() >= _BEHIND
 
     async def run(self) -> None:
         """Write until cancelled.
@@ -178,11 +185,11 @@ class Writer:
                     continue
                 await self._collect(has_more)
 
-    async def finish(self, seconds: float, close: Callable[[], object]) -> None:
+    async def finish(self, until: float, close: Callable[[], object]) -> None:
         """Write what is left, as far as there is time, and close the file. `run` has ended.
 
         Args:
-            seconds: how long it may take.
+            until: when it must have ended, on the Trio clock.
             close: what closes the file; it runs in a thread.
 
         Cancellation:
@@ -190,9 +197,9 @@ class Writer:
         """
         # A new limiter: a thread that was given up may hold the old one.
         self._limiter = trio.CapacityLimiter(1)
-        began = trio.current_time()
-        problem = f"it took longer than {seconds:g} seconds"
-        with trio.move_on_after(seconds):
+        seconds = max(0.0, until - trio.current_time())
+        problem = f"it took longer than {seconds:.2g} seconds"
+        with trio.move_on_at(until):
             try:
                 while self._unwritten:
                     await self._write_batch()
@@ -201,13 +208,16 @@ class Writer:
                 problem = ""
                 # The index is large, and the next start goes on with it.
                 while self._store.has_work and not self._store.must_truncate:
-                    if trio.current_time() - began > seconds / 2:
+                    if until - trio.current_time() < seconds / 2:
                         break
                     await self._in_thread(self._store.work)
             except FAULTS as error:
                 problem = reason_of(error)
             await self._in_thread(close)
         if problem:
+            lost = self._unwritten.messages
+            if lost:
+                problem += f"; {lost} event{'' if lost == 1 else 's'} may be lost, such as messages"
             self._tell(f"could not write all of the history to {self._file}: {problem}")
 
     async def _collect(self, has_more: bool) -> None:

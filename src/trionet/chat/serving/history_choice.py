@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 
 from trionet.chat.history.history import History
@@ -18,7 +19,11 @@ logger = logging.getLogger("trionet.chat")
 
 @asynccontextmanager
 async def keep_history(
-    where: str | Path, *, days: int | None, follows: bool = False
+    where: str | Path,
+    *,
+    days: int | None,
+    follows: bool = False,
+    stop_by: Callable[[], float] = lambda: inf,
 ) -> AsyncIterator[tuple[History | None, Restore | None]]:
     """Keep a history while the block runs.
 
@@ -26,6 +31,7 @@ async def keep_history(
         where: `memory`, `none`, or the path of a file.
         days: for how many days a file keeps events; ``None``: for ever.
         follows: whether another process writes the file, so that it is only read.
+        stop_by: see `file_history.open_history`.
 
     Yields:
         The history, and what the chat goes on from, if a file has something.
@@ -46,7 +52,7 @@ async def keep_history(
     else:
         from trionet.chat.history.file_history import open_history
 
-        async with open_history(Path(where), days=days, tell=_log) as history:
+        async with open_history(Path(where), days=days, stop_by=stop_by, tell=_log) as history:
             yield history, history.restored
 
 

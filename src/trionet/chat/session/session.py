@@ -433,7 +433,7 @@ class Session(Answering):
             judge()
 
     def _log_in(self, request: LogIn) -> None:
-        if self._board.is_closing:
+        if not self._board.admits:
             self.answer(Mistaken("server is closing", "closing", request.id))
             self.ended = True
             return

@@ -62,7 +62,8 @@ class Switchboard:
         away: sessions whose members the log has lost; see `lost_members.py`.
         views: what members are told of rooms.
         ignoring: who ignores whom. Sessions change it.
-        is_closing: whether the server is about to end; nobody can log in any more.
+        is_closing: whether the server is about to end, and everyone was told so.
+        admits: whether anybody can still log in; ``False`` once a drain has begun.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Switchboard:
             )
         self.state = state or State()
         self.is_closing = False
+        self.admits = True
         self.hub = hub
         self.clock = clock
         self.draw_token = draw_token
@@ -232,6 +234,7 @@ class Switchboard:
         """Tell everyone, once, that the server is about to end, and let nobody in any more."""
         if not self.is_closing:
             self.is_closing = True
+            self.admits = False
             self.hub.publish(Closing())
 
     # -- what `away` needs to know and to change
