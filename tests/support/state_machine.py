@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trionet.chat.names.names import parse_name
-from trionet.chat.names.room_names import parse_room, unique
+from trionet.chat.names.names import member_name
+from trionet.chat.names.room_names import parse_room
 from trionet.chat.state import events as ev
 from trionet.chat.state import operations as op
 from trionet.chat.state.events import StateEvent
@@ -57,7 +57,7 @@ def login(
     id: op.RequestId = None,  # noqa: A002
     **fields: Any,
 ) -> op.LogIn:
-    named = None if name is None else unique(parse_name(name))
+    named = None if name is None else member_name(name)
     fields = {"rooms": tuple(map(parse_room, rooms))} | fields
     return op.LogIn(("here", connection), named, id=id, **fields)
 
@@ -72,4 +72,4 @@ def join(member: int, room: str, **fields: Any) -> op.Join:
 
 
 def rename(member: int, name: str, id: op.RequestId = None) -> op.Rename:  # noqa: A002
-    return op.Rename(member, unique(parse_name(name)), id)
+    return op.Rename(member, member_name(name), id)

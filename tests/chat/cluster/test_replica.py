@@ -22,8 +22,8 @@ from trionet.chat.cluster.entries import (
 )
 from trionet.chat.cluster.node_lives import Verdict
 from trionet.chat.cluster.replica import Replica
-from trionet.chat.names.names import parse_name
-from trionet.chat.names.room_names import LOBBY_NAME, parse_room, unique
+from trionet.chat.names.names import member_name
+from trionet.chat.names.room_names import LOBBY_NAME, parse_room
 from trionet.chat.state import events as ev
 from trionet.chat.state import operations as op
 from trionet.chat.state.events import StateEvent
@@ -66,7 +66,7 @@ def hello(chat: str = "chat", generation: int = 0, highest: int = 0) -> Hello:
 
 def login(node: str, number: int, name: str, *, hold: bool = False) -> op.LogIn:
     token = f"{name}'s token".encode() if hold else b""
-    named = unique(parse_name(name))
+    named = member_name(name)
     return op.LogIn((node, number), named, (LOBBY_NAME,), None, token, hold, token)
 
 
@@ -221,7 +221,7 @@ operations = st.one_of(
         op.Tell,
         members,
         st.just("Ann"),
-        st.just(unique(parse_name("Ann")).key),
+        st.just(member_name("Ann").key),
         st.just("psst"),
         st.integers(1, 3),
     ),
@@ -237,7 +237,7 @@ operations = st.one_of(
         st.integers(1, 4),
     ),
     st.builds(
-        lambda member, name: op.Rename(member, unique(parse_name(name))),
+        lambda member, name: op.Rename(member, member_name(name)),
         members,
         st.sampled_from(NAMES),
     ),

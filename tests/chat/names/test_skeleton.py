@@ -56,6 +56,12 @@ def test_a_skeleton_is_what_a_text_looks_like(text: str, expected: str) -> None:
     assert skeleton(text) == expected
 
 
+def test_the_skeleton_of_ascii_is_its_own_skeleton() -> None:
+    # `skeletons_of` relies on it. It is not so for all of Unicode: `㈝` is an exception.
+    looks = [skeleton(chr(number)) for number in range(128)]
+    assert [skeleton(look) for look in looks] == looks
+
+
 def test_the_data_is_complete() -> None:
     sources = [source for group in DATA.split(";") for source in group.partition("=")[2].split()]
     # The file says at its end: "total: 6311".
@@ -127,6 +133,6 @@ def test_names_that_are_the_same_have_a_skeleton_in_common(text: str) -> None:
         names = [parse_name(text), parse_name(text.lower()), parse_name(text.swapcase())]
     except NameRefused:
         return
-    assert all(name.skeletons == skeletons_of(name.shown, name.key) for name in names)
+    assert all(name.skeletons == {*skeletons_of(name.shown, name.key)} for name in names)
     for name in names[1:]:
         assert name.key != names[0].key or name.skeletons & names[0].skeletons

@@ -7,8 +7,8 @@ import pytest
 from state_machine import Machine
 from trionet.chat.formats import requests as req
 from trionet.chat.formats.answers import Mistaken
-from trionet.chat.names.names import parse_name
-from trionet.chat.names.room_names import LOBBY_NAME, parse_room, unique
+from trionet.chat.names.names import member_name
+from trionet.chat.names.room_names import LOBBY_NAME, parse_room
 from trionet.chat.session.requested_operations import (
     Change,
     login_names,
@@ -28,7 +28,7 @@ from trionet.chat.state import operations as op
         (req.Join("Tests", True, 7), op.Join(1, parse_room("tests"), True, 7)),
         (req.Leave("builds", 7), op.Leave(1, "builds", 7)),
         (req.SetTopic("green", id=7), op.SetTopic(1, "builds", "green", 7)),
-        (req.Rename("Zoe", 7), op.Rename(1, unique(parse_name("Zoe")), 7)),
+        (req.Rename("Zoe", 7), op.Rename(1, member_name("Zoe"), 7)),
     ],
 )
 def test_a_request_is_an_operation_of_its_member_in_the_room_that_is_meant(
@@ -50,15 +50,15 @@ def test_a_name_that_nobody_can_have_is_refused_before_it_is_in_the_log(request_
 
 
 def test_whoever_names_no_room_starts_in_the_lobby() -> None:
-    ann = unique(parse_name("Ann"))
-    assert login_names(req.LogIn("Ann")) == (ann, [LOBBY_NAME], [])
-    assert login_names(req.LogIn("Ann", ())) == (ann, [], [])
+    ann = member_name("Ann")
+    assert login_names(req.LogIn("Ann")) == (ann, (LOBBY_NAME,), [])
+    assert login_names(req.LogIn("Ann", ())) == (ann, (), [])
 
 
 def test_a_room_with_an_unfit_name_costs_nobody_the_login_but_an_unfit_name_does() -> None:
     name, rooms, unfit = login_names(req.LogIn("Ann", ("a b", "builds"), 7))
     assert name is not None
-    assert (name.shown, rooms) == ("Ann", [parse_room("builds")])
+    assert (name.shown, rooms) == ("Ann", (parse_room("builds"),))
     (mistake,) = unfit
     assert isinstance(mistake, Mistaken)
     assert (mistake.code, mistake.id, mistake.room) == ("name-refused", 7, "a b")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from state_machine import Machine, join, login, rename, token
-from trionet.chat.names.names import parse_name
-from trionet.chat.names.room_names import LOBBY_NAME, parse_room, unique
+from trionet.chat.names.names import member_name
+from trionet.chat.names.room_names import LOBBY_NAME, parse_room
 from trionet.chat.state import events as ev
 from trionet.chat.state import operations as op
 from trionet.chat.state.state import State
@@ -35,7 +35,7 @@ def test_a_member_who_logs_in_joins_its_rooms_the_lobby_first() -> None:
 
 def test_a_member_may_start_in_no_room() -> None:
     one = Machine()
-    told = one.do(op.LogIn(("here", 1), unique(parse_name("Ann")), ()))
+    told = one.do(op.LogIn(("here", 1), member_name("Ann"), ()))
     assert told == [ev.LoggedIn(("here", 1), 1, "Ann", ())]
 
 
@@ -72,7 +72,7 @@ def test_a_new_name_is_told_in_each_room_and_frees_the_old_one() -> None:
     assert one.do(rename(ann, "ANNA")) == [ev.Named(ann, "ANNA", False)]
     assert one.state.find_member("anna") is one.state.members[ann]
     one.log_in("Ann")
-    nowhere = one.do(op.LogIn(("here", 9), unique(parse_name("Zed")), ()))[-1]
+    nowhere = one.do(op.LogIn(("here", 9), member_name("Zed"), ()))[-1]
     assert isinstance(nowhere, ev.LoggedIn)
     assert one.do(rename(nowhere.member, "Zoe")) == [ev.Named(nowhere.member, "Zoe", False)]
 

@@ -51,7 +51,7 @@ class _Welcome(_Line, tag="welcome"):
 class _Entered(_Line, tag="entered"):
     room: str
     topic: str
-    members: Sequence[str]
+    members: Raw
     count: int
     last: int
     re: RequestId = None
@@ -307,6 +307,12 @@ def _that_fit(
     return taken[::-1] if newest_first else taken, fit == len(lines)
 
 
+# Whoever comes to a full room is told the same names.
+@lru_cache(maxsize=64)
+def _first_names(names: tuple[str, ...]) -> Raw:
+    return Raw(_encoder.encode(names))
+
+
 # The events of a batch share a few times.
 @lru_cache(maxsize=16)
 def _time(milliseconds: int) -> str:
@@ -351,7 +357,9 @@ _EVENTS: dict[type, Callable[[Any, RequestId], _Line]] = {
 }
 _ANSWERS: dict[type, Callable[[Any], bytes]] = {
     answers.Welcomed: lambda a: _line(_Welcome(a.name, a.token, a.epoch, a.resumed, a.id)),
-    answers.Entered: lambda a: _line(_Entered(a.room, a.topic, a.names, a.count, a.last, a.id)),
+    answers.Entered: lambda a: _line(
+        _Entered(a.room, a.topic, _first_names(a.names), a.count, a.last, a.id)
+    ),
     answers.Present: _encode_members,
     answers.RoomList: _encode_rooms,
     answers.Mistaken: lambda a: _line(

@@ -21,6 +21,7 @@ their answers, are in `plain_commands.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, assert_never, cast
 
 from trionet.chat.formats import answers
@@ -128,7 +129,8 @@ def encode(event: Event) -> bytes:
         if block.count("\n") != len(event.texts) - 1:
             block = f"\n{begin}".join([_each_line(begin, text) for text in event.texts])
         return f"{begin}{block}\n".encode()
-    return _ENCODERS[type(event)](event).encode()
+    lines = _ENCODERS[type(event)](event)
+    return lines if isinstance(lines, bytes) else lines.encode()
 
 
 def _each_line(begin: str, text: str) -> str:
@@ -156,10 +158,17 @@ def encode_notice(notice: Notice) -> bytes:
             assert_never(notice)
 
 
-def _entered(event: answers.Entered) -> str:
-    names = event.names[:MAX_WELCOME_NAMES]
-    others = more(event.count - len(names))
-    return f"{NOTICE}welcome, {event.name} ({event.count} here: {', '.join(names)}{others})\n"
+def _entered(event: answers.Entered) -> bytes:
+    names, count = event.names, event.count
+    begin = f"{NOTICE}welcome, {event.name} ({count} here: ".encode()
+    others = more(count - min(len(names), MAX_WELCOME_NAMES))
+    return b"%b%b%b)\n" % (begin, _first_names(names), others.encode())
+
+
+# Whoever comes to a full room is told the same names.
+@lru_cache(maxsize=64)
+def _first_names(names: tuple[str, ...]) -> bytes:
+    return ", ".join(names[:MAX_WELCOME_NAMES]).encode()
 
 
 def _lines(begin: str, text: str) -> str:
@@ -197,7 +206,7 @@ def _past(event: answers.Past) -> str:
 
 # A table, because a `match` would try one type after the other. What is not in it is for the
 # switchboard and never encoded.
-_ENCODERS: dict[type[Any], Callable[[Any], str]] = {
+_ENCODERS: dict[type[Any], Callable[[Any], str | bytes]] = {
     events.Acted: lambda event: _lines(f"* {event.name} ", event.text),
     events.Joined: lambda event: notice_line(f"{event.name} joined ({event.count} here)"),
     events.Left: lambda event: notice_line(f"{event.name} left ({event.count} here)"),

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 
 from msgspec import Struct
 from precis_i18n import get_profile
 
 from trionet.chat.names.skeleton import skeletons_of
+from trionet.chat.names.unique_name import UniqueName
 from trionet.errors import TrionetError
 from trionet.text.safe import safe_text
 from trionet.type_checks import check_kinds
@@ -110,33 +111,45 @@ def parse_name(text: str) -> Name:
         TypeError: `text` is not a string.
         NameRefused: nobody can have this name.
     """
-    name = parse_room_name(text)
-    if name.key in _RESERVED:
-        raise NameRefused(f"nobody can be called {name}")
-    if not _reserved_skeletons().isdisjoint(map(_without_marks, name.skeletons)):
-        raise NameRefused(f"nobody can be called {name}, which looks like a reserved word")
+    name = member_name(text)
+    return Name(name.shown, name.key, frozenset(name.skeletons))
+
+
+def member_name(text: str) -> UniqueName:
+    """Read a name as `parse_name` does, and return it as operations carry it.
+
+    Raises:
+        TypeError: `text` is not a string.
+        NameRefused: nobody can have this name.
+    """
+    name = any_name(text)
+    looks: Iterable[str] = name.skeletons
+    if not name.shown.isascii():
+        looks = map(_without_marks, looks)
+    # The reserved words look like themselves.
+    if not _reserved_skeletons().isdisjoint(looks):
+        why = "" if name.key in _RESERVED else ", which looks like a reserved word"
+        raise NameRefused(f"nobody can be called {name.shown}{why}")
     return name
 
 
-def parse_room_name(text: str) -> Name:
-    """Read the name of a room: the same as `parse_name`, but no word is reserved.
-
-    Args:
-        text: the name; a room is shown by its `key`.
+def any_name(text: str) -> UniqueName:
+    """Read a name for which no word is reserved, such as that of a room.
 
     Raises:
-        NameRefused: no room can have this name.
+        TypeError: `text` is not a string.
+        NameRefused: neither a member nor a room can have this name.
     """
     if type(text) is not str:
         check_kinds(text=(text, str))
     text = text.strip(" \t")
     if _PLAIN_NAME.fullmatch(text):
-        key = text.lower()
-        return _name(text, key, skeletons_of(text, key))
+        key = _map_case(text)
+        return UniqueName(text, key, skeletons_of(text, key))
     return _judge(text)
 
 
-def _judge(text: str) -> Name:
+def _judge(text: str) -> UniqueName:
     """Apply all rules."""
     if not text:
         raise NameRefused("the name is empty")
@@ -152,12 +165,7 @@ def _judge(text: str) -> Name:
     _check_safe(shown)
     skeletons = skeletons_of(shown, key)
     _check_look(shown, key, skeletons)
-    return _name(shown, key, skeletons)
-
-
-def _name(shown: str, key: str, skeletons: frozenset[str]) -> Name:
-    # Most names are their own key. Sharing the text halves what thousands of names take.
-    return Name(shown, shown if shown == key else key, skeletons)
+    return UniqueName(shown, key, skeletons)
 
 
 def _check_form(shown: str, key: str) -> None:
@@ -172,7 +180,7 @@ def _check_form(shown: str, key: str) -> None:
         raise NameRefused("a name cannot begin with a combining mark")
 
 
-def _check_look(shown: str, key: str, skeletons: frozenset[str]) -> None:
+def _check_look(shown: str, key: str, skeletons: Collection[str]) -> None:
     """Refuse a name that looks like the beginning of something that only the room writes."""
     if shown.isascii():
         # No ASCII character looks like another one that means something here.
@@ -239,11 +247,14 @@ def _enforce(text: str) -> str:
 
 def _map_case(shown: str) -> str:
     if shown.isascii():
-        return shown.lower()
-    try:
-        return str(_COMPARED.enforce(shown))
-    except UnicodeEncodeError as error:
-        raise _refused(error) from None
+        key = shown.lower()
+    else:
+        try:
+            key = str(_COMPARED.enforce(shown))
+        except UnicodeEncodeError as error:
+            raise _refused(error) from None
+    # Most names are their own key. Sharing the text halves what thousands of names take.
+    return shown if key == shown else key
 
 
 def _refused(error: UnicodeEncodeError) -> NameRefused:

@@ -54,8 +54,8 @@ def skeleton(text: str) -> str:
     return _HIDDEN_DOT.sub(r"\1", normalize("NFD", decomposed.translate(_prototypes())))
 
 
-def skeletons_of(shown: str, key: str) -> frozenset[str]:
-    """Return the skeletons of a name. Names that have one in common look alike.
+def skeletons_of(shown: str, key: str) -> tuple[str, ...]:
+    """Return the skeletons of a name, sorted. Names that have one in common look alike.
 
     Args:
         shown: the name as everyone sees it.
@@ -70,12 +70,20 @@ def skeletons_of(shown: str, key: str) -> frozenset[str]:
     """
     of_shown = skeleton(shown)
     of_key = of_shown if shown == key else skeleton(key)
-    found = {of_key, skeleton(of_shown.lower())}
-    if not shown.isascii():
+    lower = of_shown.lower()
+    # Most names are their own skeleton, and thousands of members keep both: share one string.
+    if of_key == key:
+        of_key = key
+    is_ascii = shown.isascii()
+    if is_ascii and lower == of_key:
+        # The skeleton of ASCII is its own skeleton, so `lower` has no other one.
+        return (of_key,)
+    found = {of_key, skeleton(lower)}
+    if not is_ascii:
         plain = shown.translate(_SMALL_CAPITALS)
         if plain != shown:
             found.add(skeleton(skeleton(plain).lower()))
-    return frozenset(found)
+    return tuple(sorted(found))
 
 
 @cache

@@ -70,7 +70,9 @@ class Answering:
             self.box.put(self.wire.encode(event))
         elif not self._board.is_closing:
             # The closing notice is the last thing that a member is told.
-            self._charge_for(self._board.hub.tell(self.box, event))
+            size = self._board.hub.tell(self.box, event)
+            if size >= BYTES_A_TOKEN:
+                self._charge_for(size)
 
     def reject(self, reason: str, code: str, id_: RequestId, *, is_login: bool = False) -> None:
         """Tell the peer why its line was rejected.

@@ -88,7 +88,7 @@ class LocalLog:
     def append(self, *operations: Operation) -> int:
         """Apply operations at once, and hand on their events. Never a checkpoint."""
         self._count += 1
-        entry = Entry(self.ORIGIN, self._count, self._clock(), list(operations))
+        entry = Entry(self.ORIGIN, self._count, self._clock(), [*operations])
         self._on_events(self._state.apply(entry))
         return 0
 

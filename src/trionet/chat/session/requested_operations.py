@@ -22,12 +22,15 @@ from trionet.chat.formats.requests import (
     Tell,
 )
 from trionet.chat.formats.texts import repeated
-from trionet.chat.names.names import NameRefused, parse_name
-from trionet.chat.names.room_names import LOBBY_NAME, parse_room, unique
+from trionet.chat.names.names import NameRefused, member_name
+from trionet.chat.names.room_names import LOBBY_NAME, parse_room
 from trionet.chat.names.unique_name import UniqueName
 from trionet.chat.state import operations
 from trionet.chat.state.operations import Operation
 from trionet.chat.state.state import State
+
+# Where whoever names no room begins.
+_LOBBY_ALONE = (LOBBY_NAME,)
 
 # The requests that others can observe, except messages: nearly every line is one, and the session
 # spares them the `match` below. All other requests only ask, or concern one connection alone.
@@ -57,7 +60,7 @@ def operation_of(request: Change, member: int, state: State) -> Operation:
             return operations.SetTopic(member, room_key(room, member, state), text, id_)
         case Rename(text, id_):
             try:
-                name = unique(parse_name(text))
+                name = member_name(text)
             except NameRefused as refused:
                 raise Misunderstood(str(refused), code="name-refused", id=id_) from None
             return operations.Rename(member, name, id_)
@@ -65,7 +68,9 @@ def operation_of(request: Change, member: int, state: State) -> Operation:
             assert_never(request)
 
 
-def login_names(request: LogIn) -> tuple[UniqueName | None, list[UniqueName], list[Mistaken]]:
+def login_names(
+    request: LogIn,
+) -> tuple[UniqueName | None, tuple[UniqueName, ...], list[Mistaken]]:
     """Return the name of whoever logs in, the rooms to start in, and answers to unfit rooms.
 
     The name may be missing if there is a token, because the token says who it is.
@@ -76,12 +81,12 @@ def login_names(request: LogIn) -> tuple[UniqueName | None, list[UniqueName], li
     id_ = request.id
     name = None
     try:
-        name = unique(parse_name(request.name))
+        name = member_name(request.name)
     except NameRefused as refused:
         if not request.token:
             raise Misunderstood(str(refused), code="name-refused", id=id_, is_login=True) from None
     if request.rooms is None:
-        return name, [LOBBY_NAME], []
+        return name, _LOBBY_ALONE, []
     rooms: list[UniqueName] = []
     unfit: list[Mistaken] = []
     for text in request.rooms:
@@ -89,7 +94,7 @@ def login_names(request: LogIn) -> tuple[UniqueName | None, list[UniqueName], li
             rooms.append(parse_room(text))
         except NameRefused as refused:
             unfit.append(Mistaken(str(refused), "name-refused", id_, text))
-    return name, rooms, unfit
+    return name, tuple(rooms), unfit
 
 
 def room_key(text: str, member: int, state: State) -> str:
@@ -108,6 +113,6 @@ def room_key(text: str, member: int, state: State) -> str:
 def member_key(name: str) -> str:
     """Return the key of a member's name; if nobody can have it, a key that nobody has."""
     try:
-        return parse_name(name).key
+        return member_name(name).key
     except NameRefused:
         return ""

@@ -102,7 +102,9 @@ class Returning:
         login, arrival, guest, board = self._login, self._arrival, self._guest, self._board
         token = arrival.brought if login.resumed else arrival.token
         # Most lack nothing, and then one entry of the hub's log is enough.
-        self._is_behind = any(self._lacks(room) is not None for room in login.rooms)
+        self._is_behind = bool(arrival.seen) and any(
+            self._lacks(room) is not None for room in login.rooms
+        )
         topics = () if self._is_behind else login.rooms
         board.hub.add(guest.box, guest.wire.encode, topics=topics)
         epoch = board.state.epoch

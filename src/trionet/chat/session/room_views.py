@@ -61,7 +61,8 @@ class RoomViews:
     def joined(self, room: str) -> None:
         """Note that somebody has joined a room."""
         self._listed = None
-        self._present.pop(room, None)
+        if self._present:
+            self._present.pop(room, None)
 
     def left(self, room: str, name: str) -> None:
         """Note that somebody has left a room."""

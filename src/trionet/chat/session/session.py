@@ -131,7 +131,8 @@ class Session(Answering):
             check_callback("encode_notice", encode_notice)
         if not callable(on_taken_over):
             check_callback("on_taken_over", on_taken_over, arguments=0, optional=False)
-        super().__init__(board, box, wire, charge, encode_notice)
+        # Not by `super()`, which is another call.
+        Answering.__init__(self, board, box, wire, charge, encode_notice)
         self.errand: Errand | None = None
         self.tokens: tuple[bytes, ...] = ()
         self.former = b""
@@ -218,10 +219,12 @@ class Session(Answering):
                 return len(lines)
         for count, line in enumerate(lines, start=1):
             self.receive(line)
-            # Checked after each line: the answer to a single one can be 64 KiB.
-            if self.ended or self.errand is not None or self._board.is_full:
+            if count == len(lines) or self.ended or self.errand is not None:
                 return count
-        return len(lines)
+            # Checked after each line: the answer to a single one can be 64 KiB.
+            if self._board.is_full:
+                return count
+        return 0
 
     def say_at_once(self, lines: list[Line]) -> bool:
         """Take lines that came together, if all are messages and nothing has to come first.
@@ -278,9 +281,9 @@ class Session(Answering):
         self._connection = login.connection
         self.is_resumed = login.resumed
         if self.wire.receipts:
-            own = arrival.brought if login.resumed else arrival.token
+            own = self._board.state.members[login.member].token
             brought = hash_of(arrival.brought)
-            self.tokens = tuple({hash_of(own), brought} - {b""})
+            self.tokens = tuple({own, brought} - {b""})
             self.former = b"" if login.resumed else brought
 
     def peer_has_gone(self) -> None:
@@ -435,13 +438,14 @@ class Session(Answering):
             self.ended = True
             return
         name, rooms, unfit = login_names(request)
-        # Each room is told of the newcomer, as if by a request of its own.
-        self._charge_for_more(len(rooms))
+        if len(rooms) > 1:
+            # Each room is told of the newcomer, as if by a request of its own.
+            self._charge_for_more(len(rooms))
         # Only programs need a token, and drawing one takes longer than the rest of a login.
         token = self._board.draw_token() if self.wire.receipts else ""
         arrival = Arrival(
             name,
-            tuple(rooms),
+            rooms,
             request.id,
             request.hold,
             token,
@@ -452,7 +456,7 @@ class Session(Answering):
         self.ticket = self._barrier = self._board.log_in(self, arrival)
         if self.ticket:
             self.errand = partial(self._answer_unfit_later, unfit)
-        else:
+        elif unfit:
             self._answer_unfit(unfit)
 
     def _answer_unfit(self, unfit: list[Mistaken]) -> None:

@@ -338,7 +338,7 @@ class Switchboard:
 
     def _joined(self, event: events.Joined) -> None:
         self.views.joined(event.room)
-        if self.away:
+        if self.log.is_shared and self.away:
             self.away.publish_joined(event)
         else:
             # Before the subscription, so that the newcomer gets no `Joined` of its own.
@@ -388,7 +388,8 @@ class Switchboard:
             return
         session, arrival = arriving
         self._local[event.member] = session
-        self.away.note(event.member)
+        if self.log.is_shared:
+            self.away.note(event.member)
         session.logged_in(event, arrival)
         if session.wire.receipts:
             Returning(self, session, event, arrival, joined).welcome()

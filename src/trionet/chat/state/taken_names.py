@@ -5,7 +5,6 @@ Members have one such register and rooms another, so a room may have the name of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from trionet.chat.names.unique_name import UniqueName
@@ -38,9 +37,11 @@ class TakenNames(Generic[Owner]):
             del self._by_skeleton[skeleton]
         return self.by_key.pop(name.key)
 
-    def lookalikes(self, name: UniqueName) -> Iterator[Owner]:
-        """Yield the owners of names that look like this one. One may come more than once."""
+    def lookalikes(self, name: UniqueName) -> list[Owner]:
+        """Return the owners of names that look like this one. One may come more than once."""
+        owners: list[Owner] = []
         for skeleton in name.skeletons:
             owner = self._by_skeleton.get(skeleton)
             if owner is not None:
-                yield owner
+                owners.append(owner)
+        return owners
