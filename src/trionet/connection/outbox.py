@@ -108,8 +108,7 @@ class Outbox(Waits):
             check_callback("on_blocked", on_blocked, arguments=0)
             if not (framing is None or hasattr(framing, "wrap")):
                 raise TypeError(f"framing must have wrap(lines), not {shown(framing)}")
-        Waits.__init__(
-            self,
+        super().__init__(
             stream,
             nursery,
             max_waiting=max_waiting,

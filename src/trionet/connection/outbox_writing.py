@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
 
 import trio
 
-from trionet.abc import SendsNow
+from trionet.abc import SendsDirectly, SendsNow
 from trionet.connection.outbox_blocks import SMALL
 from trionet.connection.outbox_queue import PIECE, LineQueue
 
@@ -24,8 +25,9 @@ GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 def direct_send(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
     """Return the shortest way to send at once; ``None``: there is none."""
-    ask: Callable[[], Callable[[bytes], int]] | None = getattr(stream, "direct_send", None)
-    return getattr(stream, "send_nowait", None) if ask is None else ask()
+    if hasattr(stream, "direct_send"):
+        return cast(SendsDirectly, stream).direct_send()
+    return getattr(stream, "send_nowait", None)
 
 
 async def write_now(

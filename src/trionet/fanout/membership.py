@@ -43,16 +43,9 @@ class Membership(Generic[E]):
         """Take in a new member, with its topics; ``None``: all topics.
 
         Raises:
-            TypeError: `box` has no ordinary ``put``, `encode` is not an ordinary function, or a
-                topic is ``None``.
+            TypeError: `encode` is not an ordinary function, or a topic is ``None``.
         """
-        framing = None
-        if is_direct(box):
-            framing = getattr(box, "framing", None)
-        else:
-            # A `put` that cannot be bypassed wraps its lines itself.
-            check_box(box)
-        group = self._group(encode, topics, framing)
+        group = self._group(encode, topics, _framing_of(box))
         group.add(box)
         self.group_of[box] = group
 
@@ -152,6 +145,14 @@ class Membership(Generic[E]):
             del groups[group]
             if not groups:
                 del self._by_topic[topic]
+
+
+def _framing_of(box: Box) -> Framing | None:
+    """Return the framing that a group must use where it bypasses a box's `put`.
+
+    A box with a `put` that cannot be bypassed wraps its lines itself.
+    """
+    return getattr(box, "framing", None) if is_direct(box) else None
 
 
 def check_stranger(box: object) -> None:
