@@ -24,6 +24,15 @@ async def three(cluster: Cluster) -> list[Json]:
     return members
 
 
+async def two_of_whom_one_is_cut_off(cluster: Cluster) -> tuple[Json, Json]:
+    """Connect Ann and Bob to two nodes, and cut Bob's node off from Redis."""
+    one, two = cluster.nodes
+    ann, bob = await one.json("Ann"), await two.json("Bob")
+    await cluster.settle()
+    cluster.redis.cut_off.add("node-1")
+    return ann, bob
+
+
 def roll_back(cluster: Cluster) -> None:
     cluster.redis.roll_back(6)
 
@@ -112,10 +121,7 @@ async def test_a_stream_that_is_trimmed_while_a_node_is_cut_off_is_told_as_misse
     clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with clusters(2, snapshots=(20, 20)) as cluster:
-        one, two = cluster.nodes
-        ann, bob = await one.json("Ann"), await two.json("Bob")
-        await cluster.settle()
-        cluster.redis.cut_off.add("node-1")
+        ann, bob = await two_of_whom_one_is_cut_off(cluster)
         for number in range(100):
             await ann.request("say", room="lobby", text=str(number))
             await trio.sleep(0.1)
@@ -132,18 +138,15 @@ async def test_a_stream_that_is_trimmed_while_a_node_is_cut_off_is_told_as_misse
         assert not [event for event in events if event["type"] == "epoch"]
         await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
-        assert "Bob" in one.names()
+        assert "Bob" in cluster.nodes[0].names()
 
 
 async def test_what_a_snapshot_of_another_past_has_is_told_as_missed(
     clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with clusters(2, snapshots=(20, 20)) as cluster:
-        one, two = cluster.nodes
-        ann, bob = await one.json("Ann"), await two.json("Bob")
-        await cluster.settle()
         # Ann's node tells more than Bob's, and then Redis loses it.
-        cluster.redis.cut_off.add("node-1")
+        ann, bob = await two_of_whom_one_is_cut_off(cluster)
         for number in range(100):
             await ann.request("say", room="lobby", text=f"ann {number}")
         await trio.sleep(0.5)
