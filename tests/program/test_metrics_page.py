@@ -203,7 +203,8 @@ async def test_other_tasks_run_while_much_is_read(autojump_clock: MockClock) -> 
         nursery.start_soon(run)
         body = (await get(network, "/metrics"))[2]
         nursery.cancel_scope.cancel()
-    assert b"\nturns 99.0\n" in body or b"\nturns 100.0\n" in body
+    # In the first round and in the last one, either task may run first.
+    assert any(b"\nturns %d.0\n" % number in body for number in (99, 100, 101))
 
 
 async def test_one_host_has_some_connections_and_others_are_answered_still(
