@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from typing import cast
 
 import trio
@@ -286,19 +285,17 @@ class _Lingering:
 
 async def _end_sending(stream: trio.abc.HalfCloseableStream) -> None:
     """End the sending of a stream; a checkpoint only if the stream may have to wait."""
-    send_eof_nowait = getattr(stream, "send_eof_nowait", None)
-    if send_eof_nowait is not None:
-        send_eof_nowait()
-    else:
+    if not end_sending_now(stream):
         await stream.send_eof()
 
 
-def end_sending_now(stream: object) -> None:
-    """End the sending of a stream that can do it at once; a peer that is gone is no error."""
+def end_sending_now(stream: object) -> bool:
+    """End the sending of a stream if it can do so at once; return whether it can."""
     send_eof_nowait = getattr(stream, "send_eof_nowait", None)
-    if send_eof_nowait is not None:
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            send_eof_nowait()
+    if send_eof_nowait is None:
+        return False
+    send_eof_nowait()
+    return True
 
 
 def _discard_now(stream: object) -> int:

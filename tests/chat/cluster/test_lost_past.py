@@ -315,25 +315,34 @@ async def test_a_member_whose_leaving_is_lost_leaves_again_and_is_not_held(
         assert first["type"] == "welcome"
 
 
+async def say_what_cannot_be_written(cluster: Cluster, bob: Json) -> None:
+    """Have Redis lose something, and Bob speak at a node that reads and cannot write."""
+    redis = cluster.redis
+    redis.roll_back(1)
+    redis.changed()
+    redis.before_command = lambda command: command[0] == b"XADD" and b"node-1" in command[-1]
+    await trio.sleep(1.5)
+    await bob.request("say", room="lobby", text="in between")
+
+
+async def hear_it_once(cluster: Cluster, *members: Json) -> None:
+    """Let the nodes write again, and check that this is all that members hear."""
+    cluster.redis.heal()
+    await trio.sleep(8)
+    for member in members:
+        events = await messages(member)
+        assert [event["text"] for event in events if event["type"] == "said"] == ["in between"]
+
+
 async def test_what_is_said_between_a_lost_past_and_the_end_of_the_lease_is_said(
     clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with clusters(2) as cluster:
         ann, bob = await three(cluster)
-        redis = cluster.redis
-        redis.roll_back(1)
-        redis.changed()
-        # Node 1 reads, and cannot write.
-        redis.before_command = lambda command: command[0] == b"XADD" and b"node-1" in command[-1]
-        await trio.sleep(1.5)
-        await bob.request("say", room="lobby", text="in between")
+        await say_what_cannot_be_written(cluster, bob)
         await trio.sleep(8)
         assert "*** Bob left" in " ".join(cluster.nodes[0].shown)
-        redis.heal()
-        await trio.sleep(8)
-        for member in (ann, bob):
-            events = await messages(member)
-            assert [event["text"] for event in events if event["type"] == "said"] == ["in between"]
+        await hear_it_once(cluster, ann, bob)
 
 
 async def test_what_is_said_before_a_hello_that_ends_the_lease_itself_is_said(
@@ -342,12 +351,7 @@ async def test_what_is_said_before_a_hello_that_ends_the_lease_itself_is_said(
     async with clusters(2) as cluster:
         ann, bob = await three(cluster)
         redis = cluster.redis
-        redis.roll_back(1)
-        redis.changed()
-        # Node 1 reads, and cannot write.
-        redis.before_command = lambda command: command[0] == b"XADD" and b"node-1" in command[-1]
-        await trio.sleep(1.5)
-        await bob.request("say", room="lobby", text="in between")
+        await say_what_cannot_be_written(cluster, bob)
         replica = cluster.nodes[0].log.replica
         silent = replica.lives.by_node["node-1"]
         with trio.fail_after(10):
@@ -361,11 +365,7 @@ async def test_what_is_said_before_a_hello_that_ends_the_lease_itself_is_said(
         redis.before_command = lambda command: command[0] == b"XADD" and b"node-0" in command[-1]
         await trio.sleep(1.5)
         assert "*** Bob left" in " ".join(cluster.nodes[0].shown)
-        redis.heal()
-        await trio.sleep(8)
-        for member in (ann, bob):
-            events = await messages(member)
-            assert [event["text"] for event in events if event["type"] == "said"] == ["in between"]
+        await hear_it_once(cluster, ann, bob)
 
 
 async def test_what_was_lost_twice_is_said_again_in_its_order(
