@@ -23,6 +23,7 @@ from trio.testing import MockClock
 import trionet
 from trionet import BadLine, Connection, Hub, Limits, Outbox, TrionetError, chat
 from trionet._lazy import read_stub
+from trionet.connection.connection import Shared
 from trionet.connection.deadlines import Deadlines
 from trionet.testing import (
     LineClient,
@@ -191,8 +192,8 @@ CALLS: dict[str, Call] = {
         "bytes_in": 1, "bytes_out": 1, "lines_in": 1, "lines_out": 1,
     },
     "Connection": lambda stage: {
-        "stream": stage.stream, "nursery": stage.nursery, "deadlines": stage.deadlines,
-        **stage.talking, "refuse_http": True,
+        "stream": stage.stream, "nursery": stage.nursery,
+        "shared": Shared(deadlines=stage.deadlines, **stage.talking, refuse_http=True),
     },
     "Histogram": lambda _: {"bounds": [1, 2]},
     "Identified": lambda _: {"id": 1, "peer": "a", "name": "b"},
@@ -291,13 +292,7 @@ CALLS: dict[str, Call] = {
 # Single arguments that take a wrong value in silence, with the reason.
 INTERNAL = "only the server itself gives it"
 ACCEPTED: dict[tuple[str, str], str] = {
-    ("Connection", "deferred"): INTERNAL,
     ("Connection", "number"): INTERNAL,
-    ("Connection", "on_identified"): INTERNAL,
-    ("Connection", "opening"): INTERNAL,
-    ("Connection", "identifies"): INTERNAL,
-    ("Connection", "refuse_http"): INTERNAL,
-    ("Connection", "server"): INTERNAL,
     ("Outbox", "deferred"): INTERNAL,
     ("Outbox", "is_checked"): INTERNAL,
     ("calc.serve", "task_status"): "Trio gives it",

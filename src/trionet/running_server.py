@@ -17,6 +17,7 @@ import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -32,7 +33,7 @@ from trionet.argument_checks import (
 )
 from trionet.connection.acceptors import Acceptors, check_listeners
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
-from trionet.connection.connection import Connection
+from trionet.connection.connection import Connection, Shared
 from trionet.connection.connection_log import ConnectionLog
 from trionet.connection.connection_places import Places
 from trionet.connection.deadlines import Deadlines
@@ -127,16 +128,11 @@ class Server:
         self.state: Any = None
         self.queues: dict[str, Callable[[], object]] = {}
         self._limits = limits
-        self._when_slow = when_slow
         # All connections share it, so that a fault in it is logged once.
         self._encode_notice = safe_notices(encode_notice)
         self._encode_web_notice = self._encode_notice
         if encode_web_notice is not None:
             self._encode_web_notice = self._encode_notice.replaced(encode_web_notice)
-        self._refuse_http = refuse_http
-        self._identifies = identifies
-        self._opening = opening
-        self._decode = decode
         faults = FaultLog(logger)
         self._on_drain = faults.shielded("on_drain", on_drain)
         self._on_event = faults.shielded("on_event", on_event)
@@ -147,11 +143,26 @@ class Server:
         self._deferred = DeferredSends()
         self._readiness: Readiness | None = None
         self._places = Places(limits)
-        # One bound method for all connections.
-        self._on_identified = self._report_identified
         self._totals = Totals()
         self.metrics = Metrics()
         self.metrics.add(ServerReadings(self._totals, self._places, self._deadlines).read)
+        self._shared = Shared(
+            deadlines=self._deadlines,
+            limits=limits,
+            when_slow=when_slow,
+            encode_notice=self._encode_notice,
+            refuse_http=refuse_http,
+            deferred=self._deferred,
+            identifies=identifies,
+            on_identified=self._report_identified,
+            opening=opening,
+            server=self,
+            decode=decode,
+        )
+        # What a browser sends over a WebSocket is not an HTTP request any more.
+        self._shared_by_framed = replace(
+            self._shared, encode_notice=self._encode_web_notice, refuse_http=False
+        )
         self._lingerers = Lingerers()
         turning_away = TurningAway(
             limits,
@@ -360,23 +371,8 @@ class Server:
             return
         if self._readiness is not None:
             let_wait_with(stream, self._readiness)
-        connection = Connection(
-            stream,
-            handlers,
-            self._deadlines,
-            limits=self._limits,
-            when_slow=self._when_slow,
-            encode_notice=self._notices_of(stream),
-            # What a browser sends over a WebSocket is not an HTTP request any more.
-            refuse_http=self._refuse_http and not hasattr(stream, "framing"),
-            deferred=self._deferred,
-            number=next(self._ids),
-            identifies=self._identifies,
-            on_identified=self._on_identified,
-            opening=self._opening,
-            server=self,
-            decode=self._decode,
-        )
+        shared = self._shared_by_framed if hasattr(stream, "framing") else self._shared
+        connection = Connection(stream, handlers, shared, next(self._ids))
         if self._log is not None:
             connection.lines.on_first_input = self._log.of_first_input(connection)
         self._places.take(connection)

@@ -17,6 +17,7 @@ from trionet import (
     WhenSlow,
     encode_notice,
 )
+from trionet.connection.connection import Shared
 from trionet.connection.deadlines import Deadlines
 from trionet.notices import EncodeNotice
 from trionet.testing import Link, MemoryStream, memory_stream_pair
@@ -31,15 +32,14 @@ def connection_on(
     encode_notice: EncodeNotice = encode_notice,
     refuse_http: bool = True,
 ) -> Connection:
-    return Connection(
-        stream,
-        nursery,
-        Deadlines(),
+    shared = Shared(
+        deadlines=Deadlines(),
         limits=limits or Limits(),
         when_slow=when_slow,
         encode_notice=encode_notice,
         refuse_http=refuse_http,
     )
+    return Connection(stream, nursery, shared)
 
 
 async def read_to_end(stream: MemoryStream) -> bytes:
