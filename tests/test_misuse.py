@@ -25,6 +25,7 @@ from trionet import BadLine, Connection, Hub, Limits, Outbox, TrionetError, chat
 from trionet._lazy import read_stub
 from trionet.connection.connection import Shared
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.serving_options import ServingOptions
 from trionet.testing import (
     LineClient,
     MemoryNetwork,
@@ -148,7 +149,7 @@ class Stage:
         self.deadlines = Deadlines()
         self.hub: Hub[Any] = Hub()
         self.board = chat.Switchboard(self.hub)
-        self.server = trionet.Server(echo, [], **self.serving())
+        self.server = trionet.Server(echo, [], ServingOptions(**self.serving()))
         self.outbox = Outbox(self.stream, nursery)
         self.context = CONTEXT
         self.listening = socket.create_server(("127.0.0.1", 0))
@@ -172,10 +173,6 @@ class Stage:
             "on_event": None,
         }
 
-    @property
-    def talking(self) -> dict[str, Any]:
-        return {key: self.serving()[key] for key in ("limits", "when_slow", "encode_notice")}
-
 
 Call = Callable[[Stage], dict[str, Any]]
 
@@ -193,7 +190,10 @@ CALLS: dict[str, Call] = {
     },
     "Connection": lambda stage: {
         "stream": stage.stream, "nursery": stage.nursery,
-        "shared": Shared(deadlines=stage.deadlines, **stage.talking, refuse_http=True),
+        "shared": Shared(
+            options=ServingOptions(), deadlines=stage.deadlines,
+            encode_notice=trionet.encode_notice,
+        ),
     },
     "Histogram": lambda _: {"bounds": [1, 2]},
     "Identified": lambda _: {"id": 1, "peer": "a", "name": "b"},
@@ -211,7 +211,9 @@ CALLS: dict[str, Call] = {
     "Outbox": lambda stage: {"stream": stage.stream, "nursery": stage.nursery},
     "Refused": lambda _: {"id": 1, "peer": "a", "reason": "b"},
     "RequestTimedOut": lambda _: {"seconds": 1},
-    "Server": lambda stage: {"handler": echo, "listeners": [], **stage.serving()},
+    "Server": lambda stage: {
+        "handler": echo, "listeners": [], "options": ServingOptions(**stage.serving()),
+    },
     "Service": lambda stage: served(stage, handler=echo),
     "SocketListener": lambda stage: {"sock": stage.listening},
     "SocketStream": lambda stage: {"sock": stage.connected, "peer": "a"},

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 import trio
 
 from trionet.abc import CallsOnInput, Framed, Framing
-from trionet.argument_checks import check_choice, check_limits, check_stream
+from trionet.argument_checks import check_stream
 from trionet.connection.answer_on_input import Answer, AtOnce
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred_sends import DeferredSends
@@ -28,6 +28,7 @@ from trionet.connection.outbox import Outbox
 from trionet.connection.paced_reader import PacedLineReader
 from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
+from trionet.connection.serving_options import ServingOptions
 from trionet.connection.when_slow import WhenSlow
 from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
@@ -56,39 +57,28 @@ class Shared:
     instructions a connection.
 
     Attributes:
+        options: those of the server.
         deadlines: watches theirs.
-        limits: see `trionet.serve`.
-        when_slow: see `trionet.serve`.
-        encode_notice: see `trionet.serve`.
-        refuse_http: see `trionet.serve`.
+        encode_notice: turns a notice into lines, and never raises.
         deferred: the server's deferred sends; default ``None``: nothing is deferred.
-        identifies: see `trionet.serve`; default ``False``.
         on_identified: called with each connection that is identified, and its name; default
             ``None``.
-        opening: see `trionet.serve`; default ``None``.
         server: the server; default ``None``: other code makes the connections by hand.
-        decode: see `trionet.serve`; default ``True``.
 
     Raises:
         TypeError: one is of the wrong kind; the message says what to write.
     """
 
+    options: ServingOptions
     deadlines: Deadlines
-    limits: Limits
-    when_slow: WhenSlow
     encode_notice: EncodeNotice
-    refuse_http: bool
     deferred: DeferredSends | None = None
-    identifies: bool = False
     on_identified: Callable[[Connection[Any], str], object] | None = None
-    opening: Opening | None = None
     server: Server | None = None
-    decode: bool = True
 
     def __post_init__(self) -> None:
-        check_limits(self.limits)
+        check_kind("options", self.options, ServingOptions, hint="ServingOptions()")
         check_kind("deadlines", self.deadlines, Deadlines, hint="Deadlines()")
-        check_choice("when_slow", self.when_slow, WhenSlow)
 
 
 class Connection(Ends, Generic[LineT]):
@@ -142,8 +132,9 @@ class Connection(Ends, Generic[LineT]):
         if type(nursery) is not trio.Nursery:
             check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
         if type(shared) is not Shared:
-            check_kind("shared", shared, Shared, hint="Shared(deadlines=…)")
-        limits, identifies, decode = shared.limits, shared.identifies, shared.decode
+            check_kind("shared", shared, Shared, hint="Shared(...)")
+        options = shared.options
+        limits, identifies, decode = options.limits, options.identifies, options.decode
         # Each class of a connection calls its base without `super`, which takes 900 instructions
         # on Python 3.11. The seven of a connection are 1.2 % of a login.
         Ends.__init__(self, limits, identifies=identifies)
@@ -161,9 +152,9 @@ class Connection(Ends, Generic[LineT]):
             stream,
             max_line=limits.max_line,
             max_unending=limits.max_unending,
-            refuse_http=shared.refuse_http,
+            refuse_http=options.refuse_http,
             on_bad_line=self._answer,
-            opening=shared.opening,
+            opening=options.opening,
             decode=decode,
         )
         self.opened_at = self.lines.waiting_since
@@ -174,14 +165,14 @@ class Connection(Ends, Generic[LineT]):
         if hasattr(stream, "framing"):
             framed = cast(Framed, stream)
             wire, framing = framed.wire, framed.framing
-            framed.max_line = longest_line(limits, shared.opening)
+            framed.max_line = longest_line(limits, options.opening)
         self.outbox = Outbox(
             wire,
             nursery,
             max_waiting=limits.max_waiting,
-            when_slow=shared.when_slow,
+            when_slow=options.when_slow,
             encode_notice=shared.encode_notice,
-            on_overflow=self._give_up if shared.when_slow is _DISCONNECT else None,
+            on_overflow=self._give_up if options.when_slow is _DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
             deferred=shared.deferred,
             framing=framing,
