@@ -41,7 +41,8 @@ def test_a_page_is_back_soon_after_a_restart_with_the_whole_transcript(
     site.start()
     listening = time.monotonic()
     ann.page.locator("#connection[data-state=live]").wait_for()
-    assert time.monotonic() - listening < 2.0
+    # It tries at least every 1.25 s. The rest is for a busy machine.
+    assert time.monotonic() - listening < 5
     for person in (ann, bob):
         person.page.locator(".row.said:not(.pending)", has_text="four").wait_for()
         assert person.messages() == ["one", "two", "three", "four"]

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 WORKERS = ("calc", "serve", "--workers")
 ONE_FOR_EACH = "{} workers: one connection at a time is one for each of them"
-PATIENCE = 20
+PATIENCE = 60
 
 
 def children(pid: int) -> list[int]:
