@@ -728,7 +728,8 @@ def test_l47_the_deadline_of_a_drain_bounds_the_reading_too(start: Starter) -> N
     began = time.monotonic()
     calculator.program.drain()
     calculator.program.expect_end()
-    assert time.monotonic() - began < 2
+    # Without this option it would be 5 s.
+    assert time.monotonic() - began < 4
 
 
 def test_l48_of_many_tls_connections_some_are_refused_by_an_alert(
@@ -1219,7 +1220,8 @@ def test_l45_a_server_ends_at_its_drains_deadline_whatever_is_unsent(start: Star
     room.program.drain()
     began = time.monotonic()
     room.program.expect_end()
-    assert time.monotonic() - began < 2
+    # Without this option it would be 5 s.
+    assert time.monotonic() - began < 4
 
 
 def test_l51_whoever_waits_at_a_socket_that_outlives_the_server_meets_the_next_one() -> None:
