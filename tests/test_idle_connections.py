@@ -101,16 +101,16 @@ CASES = {
         partial(trionet.serve, echo, limits=Limits(**EVERYBODY)),
         number_line,
         b"\n",
-        2110,
+        2185,
     ),
     "a function": (
         partial(trionet.serve, shout, limits=Limits(**EVERYBODY)),
         number_line,
         b"\n",
-        2480,
+        2555,
     ),
-    "the calculator": (partial(calc.serve, limits=Limits(**EVERYBODY)), calculation, b"\n", 2870),
-    "the chat": (chat.serve, login, b"*** welcome", 3400),
+    "the calculator": (partial(calc.serve, limits=Limits(**EVERYBODY)), calculation, b"\n", 2945),
+    "the chat": (chat.serve, login, b"*** welcome", 3475),
     "the chat in JSON lines": (chat.serve, json_login, b'"welcome"', 3630),
 }
 

@@ -23,7 +23,9 @@ from trio.testing import MockClock
 import trionet
 from trionet import BadLine, Connection, Hub, Limits, Outbox, TrionetError, chat
 from trionet._lazy import read_stub
+from trionet.connection.connection import Shared
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.serving_options import ServingOptions
 from trionet.testing import (
     LineClient,
     MemoryNetwork,
@@ -147,7 +149,7 @@ class Stage:
         self.deadlines = Deadlines()
         self.hub: Hub[Any] = Hub()
         self.board = chat.Switchboard(self.hub)
-        self.server = trionet.Server(echo, [], **self.serving())
+        self.server = trionet.Server(echo, [], ServingOptions(**self.serving()))
         self.outbox = Outbox(self.stream, nursery)
         self.context = CONTEXT
         self.listening = socket.create_server(("127.0.0.1", 0))
@@ -171,10 +173,6 @@ class Stage:
             "on_event": None,
         }
 
-    @property
-    def talking(self) -> dict[str, Any]:
-        return {key: self.serving()[key] for key in ("limits", "when_slow", "encode_notice")}
-
 
 Call = Callable[[Stage], dict[str, Any]]
 
@@ -191,8 +189,11 @@ CALLS: dict[str, Call] = {
         "bytes_in": 1, "bytes_out": 1, "lines_in": 1, "lines_out": 1,
     },
     "Connection": lambda stage: {
-        "stream": stage.stream, "nursery": stage.nursery, "deadlines": stage.deadlines,
-        **stage.talking, "refuse_http": True,
+        "stream": stage.stream, "nursery": stage.nursery,
+        "shared": Shared(
+            options=ServingOptions(), deadlines=stage.deadlines,
+            encode_notice=trionet.encode_notice,
+        ),
     },
     "Histogram": lambda _: {"bounds": [1, 2]},
     "Identified": lambda _: {"id": 1, "peer": "a", "name": "b"},
@@ -210,7 +211,9 @@ CALLS: dict[str, Call] = {
     "Outbox": lambda stage: {"stream": stage.stream, "nursery": stage.nursery},
     "Refused": lambda _: {"id": 1, "peer": "a", "reason": "b"},
     "RequestTimedOut": lambda _: {"seconds": 1},
-    "Server": lambda stage: {"handler": echo, "listeners": [], **stage.serving()},
+    "Server": lambda stage: {
+        "handler": echo, "listeners": [], "options": ServingOptions(**stage.serving()),
+    },
     "Service": lambda stage: served(stage, handler=echo),
     "SocketListener": lambda stage: {"sock": stage.listening},
     "SocketStream": lambda stage: {"sock": stage.connected, "peer": "a"},
@@ -291,13 +294,7 @@ CALLS: dict[str, Call] = {
 # Single arguments that take a wrong value in silence, with the reason.
 INTERNAL = "only the server itself gives it"
 ACCEPTED: dict[tuple[str, str], str] = {
-    ("Connection", "deferred"): INTERNAL,
     ("Connection", "number"): INTERNAL,
-    ("Connection", "on_identified"): INTERNAL,
-    ("Connection", "opening"): INTERNAL,
-    ("Connection", "identifies"): INTERNAL,
-    ("Connection", "refuse_http"): INTERNAL,
-    ("Connection", "server"): INTERNAL,
     ("Outbox", "deferred"): INTERNAL,
     ("Outbox", "is_checked"): INTERNAL,
     ("calc.serve", "task_status"): "Trio gives it",

@@ -29,6 +29,7 @@ from trionet.connection.reader import LineReader as LineReader
 from trionet.connection.reconnecting import connect as connect
 from trionet.connection.requests import Requests as Requests
 from trionet.connection.responding import respond as respond
+from trionet.connection.serving_options import WhenFull as WhenFull
 from trionet.connection.statistics import Statistics as Statistics
 from trionet.connection.when_slow import WhenSlow as WhenSlow
 from trionet.encoding import encode_line as encode_line
@@ -75,7 +76,6 @@ from trionet.program.metrics_page import serve_metrics as serve_metrics
 from trionet.program.run import run as run
 from trionet.program.service import Service as Service
 from trionet.running_server import Server as Server
-from trionet.running_server import WhenFull as WhenFull
 from trionet.server import serve as serve
 from trionet.text.safe import safe_text as safe_text
 from trionet.transport.addresses import Address as Address

@@ -108,13 +108,13 @@ class LineDecoder:
     __slots__ = ("_at", "_max_unending", "_rest", "_skipped", "gave_up", "held", "max_line")
 
     def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
-        for name, limit in ("max_line", max_line), ("max_unending", max_unending):
-            if type(limit) is not int:
-                raise TypeError(f"{name} must be a whole number of bytes, not {shown(limit)}")
-            if limit < 0:
-                raise ValueError(f"{name} must be a number of bytes, and not negative")
+        if type(max_line) is not int or max_line < 0:
+            _check_limit("max_line", max_line)
+        if type(max_unending) is not int or max_unending < max_line + 2:
+            _check_limit("max_unending", max_unending)
+            max_unending = max_line + 2
         self.max_line = max_line
-        self._max_unending = max(max_unending, max_line + 2)
+        self._max_unending = max_unending
         self.held = b""
         # How many bytes of `held` have been taken.
         self._at = 0
@@ -352,6 +352,13 @@ class LineDecoder:
         self._skipped = self._max_unending
         self.discard()
         lines.append(LineUnending(self._max_unending, b""))
+
+
+def _check_limit(name: str, limit: object) -> None:
+    if type(limit) is not int:
+        raise TypeError(f"{name} must be a whole number of bytes, not {shown(limit)}")
+    if limit < 0:
+        raise ValueError(f"{name} must be a number of bytes, and not negative")
 
 
 def _size(lines: list[str]) -> int:

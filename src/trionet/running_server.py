@@ -12,11 +12,11 @@ so that everyone who is being served is served to the end.
 
 from __future__ import annotations
 
-import enum
 import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -24,36 +24,29 @@ import trio
 
 from trionet.abc import Listener, TurnsAway
 from trionet.argument_checks import (
-    check_choice,
-    check_flag,
-    check_limits,
-    check_numbers,
     check_seconds,
 )
 from trionet.connection.acceptors import Acceptors, check_listeners
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
-from trionet.connection.connection import Connection
+from trionet.connection.connection import Connection, Shared
 from trionet.connection.connection_log import ConnectionLog
 from trionet.connection.connection_places import Places
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred_sends import DeferredSends
-from trionet.connection.first_line import Opening
 from trionet.connection.handshake import awaits_peer, has_handshake
 from trionet.connection.lifetime import Lifetimes
 from trionet.connection.lingering import Lingerers
 from trionet.connection.safe_notices import SafeNotices, safe_notices
 from trionet.connection.server_metrics import ServerReadings
+from trionet.connection.serving_options import ServingOptions, WhenFull
 from trionet.connection.statistics import Statistics, Totals
 from trionet.connection.turning_away import TurningAway
-from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
-from trionet.function_checks import check_callback, check_handler
-from trionet.limits import Limits
+from trionet.function_checks import check_handler
 from trionet.metrics import Metrics
 from trionet.notices import (
     AddressFull,
     ConnectingTooFast,
-    EncodeNotice,
     ServerFull,
 )
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
@@ -64,13 +57,6 @@ from trionet.user_faults import FaultLog
 _NAMED = 10
 
 logger = logging.getLogger("trionet.server")
-
-
-class WhenFull(enum.Enum):
-    """What happens to a peer that comes when `Limits.max_clients` are being served."""
-
-    WAIT = "wait for a free place, unanswered, in the listen backlog"
-    REFUSE = "answer `error: server is full` and close"
 
 
 class Server:
@@ -91,67 +77,48 @@ class Server:
         self,
         handler: Callable[[Connection[Any]], Awaitable[object]],
         listeners: Sequence[Listener],
-        *,
-        limits: Limits,
-        when_full: WhenFull,
-        when_slow: WhenSlow,
-        encode_notice: EncodeNotice,
-        refuse_http: bool,
-        identifies: bool,
-        on_drain: Callable[[], object] | None,
-        on_event: Callable[[ServerEvent], object] | None,
-        opening: Opening | None = None,
-        decode: bool = True,
-        encode_web_notice: EncodeNotice | None = None,
-        log_connections: bool = True,
-        numbers: itertools.count[int] | None = None,
+        options: ServingOptions,
     ) -> None:
         check_handler(handler, caller="Server")
         check_listeners(listeners)
-        check_limits(limits)
-        check_callback("on_event", on_event)
-        check_serving_options(
-            when_full=when_full,
-            when_slow=when_slow,
-            encode_notice=encode_notice,
-            refuse_http=refuse_http,
-            identifies=identifies,
-            on_drain=on_drain,
-            opening=opening,
-            decode=decode,
-            encode_web_notice=encode_web_notice,
-            log_connections=log_connections,
-            numbers=numbers,
-        )
+        check_kind("options", options, ServingOptions, hint="ServingOptions()")
+        limits = options.limits
         self.addresses = tuple(listener.address for listener in listeners)
         self.state: Any = None
         self.queues: dict[str, Callable[[], object]] = {}
         self._limits = limits
-        self._when_slow = when_slow
         # All connections share it, so that a fault in it is logged once.
-        self._encode_notice = safe_notices(encode_notice)
+        self._encode_notice = safe_notices(options.encode_notice)
         self._encode_web_notice = self._encode_notice
-        if encode_web_notice is not None:
-            self._encode_web_notice = self._encode_notice.replaced(encode_web_notice)
-        self._refuse_http = refuse_http
-        self._identifies = identifies
-        self._opening = opening
-        self._decode = decode
+        if options.encode_web_notice is not None:
+            self._encode_web_notice = self._encode_notice.replaced(options.encode_web_notice)
         faults = FaultLog(logger)
-        self._on_drain = faults.shielded("on_drain", on_drain)
-        self._on_event = faults.shielded("on_event", on_event)
-        self._log = ConnectionLog() if log_connections else None
-        self._ids = itertools.count(1) if numbers is None else numbers
+        self._on_drain = faults.shielded("on_drain", options.on_drain)
+        self._on_event = faults.shielded("on_event", options.on_event)
+        self._log = ConnectionLog() if options.log_connections else None
+        self._ids = itertools.count(1) if options.numbers is None else options.numbers
         self._faults = faults
         self._deadlines = Deadlines(faults)
         self._deferred = DeferredSends()
         self._readiness: Readiness | None = None
         self._places = Places(limits)
-        # One bound method for all connections.
-        self._on_identified = self._report_identified
         self._totals = Totals()
         self.metrics = Metrics()
         self.metrics.add(ServerReadings(self._totals, self._places, self._deadlines).read)
+        self._shared = Shared(
+            options=options,
+            deadlines=self._deadlines,
+            encode_notice=self._encode_notice,
+            deferred=self._deferred,
+            on_identified=self._report_identified,
+            server=self,
+        )
+        # What a browser sends over a WebSocket is not an HTTP request any more.
+        self._shared_by_framed = replace(
+            self._shared,
+            options=replace(options, refuse_http=False),
+            encode_notice=self._encode_web_notice,
+        )
         self._lingerers = Lingerers()
         turning_away = TurningAway(
             limits,
@@ -175,7 +142,7 @@ class Server:
         self._acceptors = Acceptors(
             listeners,
             self._places,
-            waits=when_full is WhenFull.WAIT,
+            waits=options.when_full is WhenFull.WAIT,
             begin=self._begin,
             turn_away=self._turn_away,
             faults=faults,
@@ -360,23 +327,8 @@ class Server:
             return
         if self._readiness is not None:
             let_wait_with(stream, self._readiness)
-        connection = Connection(
-            stream,
-            handlers,
-            self._deadlines,
-            limits=self._limits,
-            when_slow=self._when_slow,
-            encode_notice=self._notices_of(stream),
-            # What a browser sends over a WebSocket is not an HTTP request any more.
-            refuse_http=self._refuse_http and not hasattr(stream, "framing"),
-            deferred=self._deferred,
-            number=next(self._ids),
-            identifies=self._identifies,
-            on_identified=self._on_identified,
-            opening=self._opening,
-            server=self,
-            decode=self._decode,
-        )
+        shared = self._shared_by_framed if hasattr(stream, "framing") else self._shared
+        connection = Connection(stream, handlers, shared, next(self._ids))
         if self._log is not None:
             connection.lines.on_first_input = self._log.of_first_input(connection)
         self._places.take(connection)
@@ -398,37 +350,3 @@ class Server:
 
     def _notices_of(self, stream: trio.abc.Stream) -> SafeNotices:
         return self._encode_web_notice if hasattr(stream, "framing") else self._encode_notice
-
-
-def check_serving_options(
-    *,
-    when_full: object,
-    when_slow: object,
-    encode_notice: object,
-    refuse_http: object,
-    identifies: object,
-    on_drain: object,
-    opening: object,
-    decode: object,
-    encode_web_notice: object,
-    log_connections: object,
-    numbers: object,
-) -> None:
-    """Refuse options of `trionet.serve` that a `Server` cannot use; the options are those of both.
-
-    Raises:
-        TypeError: one is of the wrong kind; the message says what to write.
-    """
-    check_choice("when_full", when_full, WhenFull)
-    check_choice("when_slow", when_slow, WhenSlow)
-    check_callback("encode_notice", encode_notice, optional=False)
-    check_callback("encode_web_notice", encode_web_notice)
-    check_flag("refuse_http", refuse_http)
-    check_flag("identifies", identifies)
-    check_flag("decode", decode)
-    check_flag("log_connections", log_connections)
-    if numbers is not None:
-        check_numbers(numbers)
-    check_callback("on_drain", on_drain, arguments=0)
-    if opening is not None:
-        check_kind("opening", opening, Opening, hint="trionet.Opening(...)")

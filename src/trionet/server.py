@@ -19,6 +19,8 @@ from trionet.connection.acceptors import close_all
 from trionet.connection.connection import Connection
 from trionet.connection.first_line import Opening
 from trionet.connection.line_function import LineFunction, serve_with
+from trionet.connection.serving_options import ServingOptions
+from trionet.connection.serving_options import WhenFull as WhenFull
 from trionet.connection.when_slow import WhenSlow
 from trionet.events import ServerEvent
 from trionet.function_checks import check_callback, check_handler, is_line_function
@@ -26,8 +28,6 @@ from trionet.limits import Limits
 from trionet.metrics import Reading
 from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
-from trionet.running_server import WhenFull as WhenFull
-from trionet.running_server import check_serving_options
 from trionet.transport.addresses import check_addresses, check_decodes
 from trionet.transport.network import SYSTEM
 
@@ -139,7 +139,7 @@ async def serve(
 
     Resource handling: closes everything that it opened, however it ends.
     """
-    check_call(
+    options = check_call(
         handler,
         addresses,
         limits=limits,
@@ -165,23 +165,8 @@ async def serve(
             listeners += await network.listen(address, backlog=backlog)
         if is_line_function(handler):
             handler = partial(serve_with, cast(LineFunction, handler))
-        server = Server(
-            cast(Callable[[Connection[Any]], Awaitable[object]], handler),
-            listeners,
-            limits=limits or Limits(),
-            when_full=when_full,
-            when_slow=when_slow,
-            encode_notice=encode_notice,
-            refuse_http=refuse_http,
-            identifies=identifies,
-            on_drain=on_drain,
-            on_event=on_event,
-            opening=opening,
-            decode=decode,
-            encode_web_notice=encode_web_notice,
-            log_connections=log_connections,
-            numbers=numbers,
-        )
+        serves = cast(Callable[[Connection[Any]], Awaitable[object]], handler)
+        server = Server(serves, listeners, options)
         if hasattr(network, "certificate_expiry"):
             server.metrics.add(partial(_certificate, cast(TellsExpiry, network)))
         async with nullcontext() if lifespan is None else lifespan(server) as server.state:
@@ -205,56 +190,37 @@ def check_call(
     addresses: Sequence[object],
     *,
     caller: str = "serve",
-    limits: object = None,
-    when_full: object = WhenFull.REFUSE,
-    when_slow: object = WhenSlow.DISCONNECT,
-    encode_notice: object = encode_notice,
-    refuse_http: object = True,
-    identifies: object = False,
-    on_drain: object = None,
-    on_event: object = None,
-    opening: object = None,
+    limits: Limits | None = None,
     lifespan: object = None,
-    decode: object = True,
-    encode_web_notice: object = None,
-    log_connections: object = True,
-    numbers: object = None,
     backlog: object = None,
     network: object = SYSTEM,
-) -> None:
+    **options: Any,
+) -> ServingOptions:
     """Refuse arguments that `serve` cannot use.
 
     `trionet.run` calls this first, so that the messages name `caller`, the function that the user
     called. All other arguments are those of `serve`.
 
+    Returns:
+        Those that concern all connections.
+
     Raises:
         TypeError, ValueError, AddressError: as `serve`.
     """
-    check_handler(handler, caller=caller, identifies=identifies is True)
+    check_handler(handler, caller=caller, identifies=options.get("identifies") is True)
+    checked = ServingOptions(limits=Limits() if limits is None else limits, **options)
     check_serving(
         addresses,
         caller=caller,
-        limits=Limits() if limits is None else limits,
-        on_event=on_event,
+        limits=checked.limits,
+        on_event=checked.on_event,
         backlog=backlog,
         network=network,
     )
-    check_serving_options(
-        when_full=when_full,
-        when_slow=when_slow,
-        encode_notice=encode_notice,
-        refuse_http=refuse_http,
-        identifies=identifies,
-        on_drain=on_drain,
-        opening=opening,
-        decode=decode,
-        encode_web_notice=encode_web_notice,
-        log_connections=log_connections,
-        numbers=numbers,
-    )
     check_callback("lifespan", lifespan)
     for address in addresses:
-        check_decodes(cast(str, address), decode=decode is True)
+        check_decodes(cast(str, address), decode=checked.decode)
+    return checked
 
 
 def check_serving(

@@ -17,7 +17,9 @@ from trionet import (
     WhenSlow,
     encode_notice,
 )
+from trionet.connection.connection import Shared
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.serving_options import ServingOptions
 from trionet.notices import EncodeNotice
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
@@ -31,15 +33,11 @@ def connection_on(
     encode_notice: EncodeNotice = encode_notice,
     refuse_http: bool = True,
 ) -> Connection:
-    return Connection(
-        stream,
-        nursery,
-        Deadlines(),
-        limits=limits or Limits(),
-        when_slow=when_slow,
-        encode_notice=encode_notice,
-        refuse_http=refuse_http,
+    options = ServingOptions(
+        limits=limits or Limits(), when_slow=when_slow, refuse_http=refuse_http
     )
+    shared = Shared(options=options, deadlines=Deadlines(), encode_notice=encode_notice)
+    return Connection(stream, nursery, shared)
 
 
 async def read_to_end(stream: MemoryStream) -> bytes:

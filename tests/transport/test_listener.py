@@ -15,11 +15,13 @@ import trio
 import trio.testing
 
 from socket_pairs import local_address, receive_exactly
+from trionet.transport import kernel
 from trionet.transport import listener as listener_module
-from trionet.transport.addresses import UnixAddress
+from trionet.transport.addresses import TCPAddress, UnixAddress
 from trionet.transport.listener import SocketListener
 from trionet.transport.socket_addresses import structured
 from trionet.transport.sockets import SocketStream
+from trionet.transport.tcp import bind_tcp
 
 resource = pytest.importorskip("resource")
 
@@ -162,6 +164,18 @@ class RefusesOptions(socket.socket):
 
     def setsockopt(self, *_args: Any) -> None:
         pass
+
+
+async def test_a_listening_socket_tells_plain_numbers_and_accepts_ordinary_sockets() -> None:
+    (sock,) = await bind_tcp(TCPAddress("127.0.0.1", 0), 1)
+    with sock, socket.create_connection(sock.getsockname()):
+        accepted, _ = sock.accept()
+        with accepted:
+            assert type(accepted) is socket.socket
+            assert accepted.family is socket.AF_INET
+            assert accepted.type is socket.SOCK_STREAM
+        assert (type(sock.family), type(sock.type)) == (int, int)
+        assert kernel.is_tcp(sock)
 
 
 async def test_cancelling_an_accept_loses_no_connection() -> None:

@@ -65,6 +65,48 @@ async def received(stream: SocketStream, count: int, *, at_once: int = 65536) ->
     return data
 
 
+def test_a_wait_yields_to_trio_what_trio_s_own_wait_yields() -> None:
+    def abort(_: object) -> trio.lowlevel.Abort:
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    waiting = trio.lowlevel.wait_task_rescheduled(abort)  # noqa: ASYNC105
+    assert readiness_module._Trap(abort) == waiting.send(None)
+    waiting.close()
+
+
+class Woken:
+    """Counts the tasks that a readiness wakes."""
+
+    def __init__(self) -> None:
+        self.tasks = 0
+
+    def begin(self, woken: int, /, *, flushes: bool = False) -> None:  # noqa: ARG002
+        self.tasks += woken
+
+    def flush(self) -> None:
+        pass
+
+
+async def test_tasks_that_have_just_been_started_wait_before_they_are_told_of_their_input() -> None:
+    # Trio runs the tasks of a round in either order, so this tries several times.
+    woken = Woken()
+    async with trio.open_nursery() as nursery:
+        readiness = Readiness(woken)
+        nursery.start_soon(readiness.run)
+        for number in range(1, 21):
+            peer, sock = connected()
+            with peer:
+                await trio.testing.wait_all_tasks_blocked()
+                peer.sendall(b"here already")
+                stream = SocketStream(sock, peer="peer")
+                stream.wait_with(readiness)
+                async with trio.open_nursery() as tasks:
+                    tasks.start_soon(stream.receive_some)
+                assert woken.tasks == number
+                stream.close()
+        nursery.cancel_scope.cancel()
+
+
 async def test_input_wakes_the_task_that_waits_for_it() -> None:
     async with watched_stream() as (stream, peer, _), trio.open_nursery() as nursery:
         for word in (b"one", b"two"):

@@ -131,7 +131,7 @@ class Acceptors:
             self._begin(stream, handlers)
             with suppress(trio.WouldBlock):
                 for _ in range(_ACCEPTS_AT_ONCE):
-                    if self._places.are_taken and self._waits:
+                    if self._waits and self._places.are_taken:
                         break
                     self._begin(accepting.accept_nowait(), handlers)
 

@@ -73,5 +73,11 @@ class Accepting:
 
 
 def _checked(stream: trio.abc.Stream) -> trio.abc.Stream:
-    check_stream(stream, methods=["receive_some", "send_all", "aclose"])
+    # A call that looks in a loop would take twice as long.
+    if not (
+        hasattr(stream, "receive_some")
+        and hasattr(stream, "send_all")
+        and hasattr(stream, "aclose")
+    ):
+        check_stream(stream, methods=["receive_some", "send_all", "aclose"])
     return stream

@@ -31,7 +31,7 @@ class Ends(PeerDeadlines):
     __slots__ = ("closed_because",)
 
     def __init__(self, limits: Limits, *, identifies: bool) -> None:
-        super().__init__(limits, identifies=identifies)
+        PeerDeadlines.__init__(self, limits, identifies=identifies)
         self.closed_because: str | None = None
 
     async def finish_sending(self, *, has_handler_failed: bool = False) -> None:

@@ -108,7 +108,8 @@ class Outbox(Waits):
             check_callback("on_blocked", on_blocked, arguments=0)
             if not (framing is None or hasattr(framing, "wrap")):
                 raise TypeError(f"framing must have wrap(lines), not {shown(framing)}")
-        super().__init__(
+        Waits.__init__(
+            self,
             stream,
             nursery,
             max_waiting=max_waiting,

@@ -55,7 +55,7 @@ class Holds(Counted):
         deferred: DeferredSends | None,
         framing: Framing | None,
     ) -> None:
-        super().__init__()
+        Counted.__init__(self)
         self.framing = framing
         self.direct = direct
         self.max_waiting = max_waiting
@@ -63,7 +63,7 @@ class Holds(Counted):
         self._deferred = deferred
         # Lines that are held until the end of a round, and the value of `direct` from before.
         self._held = b""
-        self._most_held = min(_MOST_HELD, max_waiting)
+        self._most_held = min(max_waiting, _MOST_HELD)
         self._aside: Callable[[bytes], int] | None = None
         # Lines that wait for the peer.
         self._queue: LineQueue | None = None

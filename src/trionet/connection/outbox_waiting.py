@@ -71,8 +71,8 @@ class Waits(Holds):
         deferred: DeferredSends | None,
         framing: Framing | None,
     ) -> None:
-        super().__init__(
-            direct_send(stream), max_waiting=max_waiting, deferred=deferred, framing=framing
+        Holds.__init__(
+            self, direct_send(stream), max_waiting=max_waiting, deferred=deferred, framing=framing
         )
         self._stream = stream
         self._nursery = nursery

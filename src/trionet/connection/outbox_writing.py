@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import cast
 
 import trio
 
-from trionet.abc import SendsDirectly, SendsNow
+from trionet.abc import SendsNow
 from trionet.connection.outbox_blocks import SMALL
 from trionet.connection.outbox_queue import PIECE, LineQueue
 
@@ -25,9 +24,8 @@ GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 def direct_send(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
     """Return the shortest way to send at once; ``None``: there is none."""
-    if hasattr(stream, "direct_send"):
-        return cast(SendsDirectly, stream).direct_send()
-    return getattr(stream, "send_nowait", None)
+    ask: Callable[[], Callable[[bytes], int]] | None = getattr(stream, "direct_send", None)
+    return getattr(stream, "send_nowait", None) if ask is None else ask()
 
 
 async def write_now(

@@ -132,7 +132,8 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         # everything else here.
         if on_bad_line is not None and type(on_bad_line) is not MethodType:
             check_answering("on_bad_line", on_bad_line)
-        super().__init__(
+        Received.__init__(
+            self,
             max_line=max_line,
             max_unending=max_unending,
             refuse_http=refuse_http,
@@ -149,7 +150,7 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         self._stream = stream
         self._receives_now: ReceivesNow | None = None
         if hasattr(stream, "receive_nowait") and hasattr(stream, "interrupt_receive"):
-            self._receives_now = cast(ReceivesNow, stream)
+            self._receives_now = stream  # type: ignore[assignment]
         self._is_closed = False
         # Around a wait that only a cancellation ends.
         self._scope: trio.CancelScope | None = None

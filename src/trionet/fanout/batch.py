@@ -173,9 +173,11 @@ class Batch(Generic[E, B]):
     def tell_lines(self, box: B, lines: bytes) -> int:
         """Add lines for one member, and return how many bytes they are."""
         self.size += 1
-        self.bytes += len(lines)
-        self._delta_of(box).changes.append((self._at, self._at, lines))
-        return len(lines)
+        size = len(lines)
+        self.bytes += size
+        delta = self.deltas.get(box) or self._delta_of(box)
+        delta.changes.append((self._at, self._at, lines))
+        return size
 
     def add(self, box: B, encode: Encode[E], topics: Collection[Hashable] | None = ()) -> None:
         """Record that a member has joined, with these topics; ``None``: with all."""
@@ -305,10 +307,7 @@ class Batch(Generic[E, B]):
             changes.append((self._at, self._at + 1, b""))
 
     def _delta_of(self, box: B) -> Delta:
-        delta = self.deltas.get(box)
-        if delta is None:
-            delta = self.deltas[box] = Delta()
-        return delta
+        return self.deltas.get(box) or self.deltas.setdefault(box, Delta())
 
     def _spans_of(self, box: B) -> dict[Hashable, list[tuple[int, int | None]]]:
         delta = self._delta_of(box)

@@ -39,7 +39,6 @@ from trionet.argument_checks import check_box, check_kind, check_topic, check_to
 from trionet.encoding import check_lines
 from trionet.fanout.batch import Batch
 from trionet.fanout.delivery import deliver
-from trionet.fanout.group import is_direct
 from trionet.fanout.hub_log import BatchLog
 from trionet.fanout.membership import Membership, check_stranger
 
@@ -120,8 +119,6 @@ class Hub(BatchLog[E]):
         except TypeError:
             check_box(box)
             raise
-        if not is_direct(box):
-            check_box(box)
         try:
             if type(topics) in (str, bytes):
                 raise TypeError

@@ -43,9 +43,16 @@ class Membership(Generic[E]):
         """Take in a new member, with its topics; ``None``: all topics.
 
         Raises:
-            TypeError: `encode` is not an ordinary function, or a topic is ``None``.
+            TypeError: `box` has no ordinary ``put``, `encode` is not an ordinary function, or a
+                topic is ``None``.
         """
-        group = self._group(encode, topics, _framing_of(box))
+        framing = None
+        if is_direct(box):
+            framing = getattr(box, "framing", None)
+        else:
+            # A `put` that cannot be bypassed wraps its lines itself.
+            check_box(box)
+        group = self._group(encode, topics, framing)
         group.add(box)
         self.group_of[box] = group
 
@@ -145,14 +152,6 @@ class Membership(Generic[E]):
             del groups[group]
             if not groups:
                 del self._by_topic[topic]
-
-
-def _framing_of(box: Box) -> Framing | None:
-    """Return the framing that a group must use where it bypasses a box's `put`.
-
-    A box with a `put` that cannot be bypassed wraps its lines itself.
-    """
-    return getattr(box, "framing", None) if is_direct(box) else None
 
 
 def check_stranger(box: object) -> None:

@@ -61,12 +61,17 @@ _MOST_LINES = 200
 
 def time_of(created: float) -> str:
     """Return a time, in seconds since 1970, in UTC: ISO 8601, to the millisecond."""
-    second = int(created)
-    return f"{_second_as_text(second)}.{int((created - second) * 1000):03d}Z"
+    return _millisecond_as_text(int(created * 1000))
 
 
-# A thousand who join at once are two thousand lines within a second. Formatting the whole time for
-# each took 1.7 µs a line instead of 0.4.
+# A thousand who join at once are two thousand lines within a second, and several of them within a
+# millisecond. Formatting the whole time for each took 1.7 µs a line.
+@lru_cache(maxsize=1)
+def _millisecond_as_text(milliseconds: int) -> str:
+    second, part = divmod(milliseconds, 1000)
+    return f"{_second_as_text(second)}.{part:03d}Z"
+
+
 @lru_cache(maxsize=1)
 def _second_as_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -107,12 +112,11 @@ def text_of_event(
     level: str = "info",
 ) -> str:
     """Return the line of one event."""
-    second = int(created)
     if peer and " " in peer:
         # The path of a Unix socket.
         peer = peer.replace(" ", r"\x20")
     line = (
-        f"{_second_as_text(second)}.{int((created - second) * 1000):03d}Z {level} {name} "
+        f"{_millisecond_as_text(int(created * 1000))} {level} {name} "
         f"{'-' if connection is None else connection} {peer or '-'}"
     )
     if reason:

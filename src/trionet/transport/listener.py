@@ -174,12 +174,12 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             trio.ClosedResourceError: the listener was closed.
         """
         while True:
-            self._check_open()
             try:
                 sock, address = self._sock.accept()
             except BlockingIOError:
                 raise trio.WouldBlock from None
             except OSError as error:
+                self._check_open()
                 if error.errno in _GONE_BEFORE_ACCEPT:
                     continue
                 if error.errno in _NO_DESCRIPTORS:

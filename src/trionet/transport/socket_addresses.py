@@ -20,10 +20,10 @@ _MAPPED = "::ffff:"
 def structured(address: Any) -> RemoteAddress | None:
     """Turn an address of the socket module into a value; ``None``: the socket has no address."""
     if isinstance(address, tuple):
-        host, port, *more = address
+        host, port = address[:2]
         # Python leaves the scope of a link-local address out of the host.
-        if len(more) == 2 and more[1] and "%" not in host:
-            host = f"{host}%{_interface(more[1])}"
+        if len(address) == 4 and address[3] and "%" not in host:
+            host = f"{host}%{_interface(address[3])}"
         if host.startswith(_MAPPED) and "." in host:
             # An IPv4 peer looks like this at a socket for both families, which a supervisor may
             # open.

@@ -95,7 +95,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
             raise TypeError(f"remote must be a {kinds}, not {shown(remote)}")
         if type(is_ready_tcp) is not bool:
             check_kind("is_ready_tcp", is_ready_tcp, bool)
-        super().__init__(sock, is_ready_tcp=is_ready_tcp)
+        SendingHalf.__init__(self, sock, is_ready_tcp=is_ready_tcp)
         self._input: Input | None = None
         self._is_interrupted = False
         self.peer = peer

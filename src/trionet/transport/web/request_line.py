@@ -29,6 +29,9 @@ def is_http_request(line: Line) -> bool:
     Raises:
         TypeError: `line` is neither a text nor a `BadLine`.
     """
+    if isinstance(line, str) and " " not in line:
+        # Nearly always so, because the first line is a name or one word.
+        return False
     if not isinstance(line, str | BadLine):
         raise TypeError(f"a line is a text or a BadLine: write line.decode(), not {shown(line)}")
     raw = line.encode() if isinstance(line, str) else line.start
