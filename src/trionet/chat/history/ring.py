@@ -8,7 +8,7 @@ A room is kept until its last event has gone, whether or not anybody is in it.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
@@ -29,6 +29,8 @@ _EMPTY_TEXT = "".__sizeof__()
 # The allocator rounds up the 65 bytes of an object with 32.
 _AUTHOR = 48
 _ROOM = 900
+# A message of its own, in ASCII and without an id, less its texts.
+_MESSAGE = _EVENT + 64 + 28 + 2 * _EMPTY_TEXT + 8 + _AUTHOR
 
 # How many texts a room may hold beyond its bound, until it is asked for something or has more of
 # them. They count as bytes that are held. To drop texts one by one, a message took 2.5 to 2.9 µs
@@ -38,6 +40,12 @@ _SPARE = 64
 
 def cost(event: RoomEvent) -> int:
     """Return how many bytes of memory an event needs, in full: nothing it has is shared."""
+    if type(event) is Said and len(event.texts) == 1 and event.ids is None:
+        # Most are. With this, and without looking at each event that goes (`_trim`), it takes
+        # 9,300 instructions to keep one, and took 15,200.
+        text, name = event.texts[0], event.name
+        if text.isascii() and name.isascii():
+            return _MESSAGE + len(text) + len(name) + len(event.author)
     taken = _EVENT + _text(event.name)
     if isinstance(event, Said):
         texts = event.texts
@@ -147,19 +155,23 @@ class Ring:
             self._rooms[event.room] = room
             self.bytes += room.bytes
             heappush(self._ages, (event.time, event.room))
-        if type(event) is Removed:
+        more = 1
+        if type(event) is Said:
+            more = len(event.texts)
+        elif type(event) is Removed:
             self._erase(room, event.of)
         taken = cost(event)
-        more = len(event.texts) if type(event) is Said else 1
         room.events.append(event)
         room.costs.append(taken)
-        room.count += more
+        before = room.count
+        room.count = count = before + more
         room.last = event.number + more - 1
         room.bytes += taken
         self.bytes += taken
-        if room.count > self._max_events:
-            self._untrimmed.add(room)
-            if room.count > self._max_events + _SPARE:
+        if count > self._max_events:
+            if before <= self._max_events:
+                self._untrimmed.add(room)
+            if count > self._max_events + _SPARE:
                 self._trim(room)
         if room.bytes > self._max_room_bytes:
             self._trim(room)
@@ -268,6 +280,11 @@ class Ring:
         self._untrimmed.discard(room)
         room.count -= excess
         floor, gone = room.floor, 0
+        if room.last - floor == room.count + excess:
+            # No number is missing. So the first that stays is found without looking at each event.
+            room.floor = floor + excess
+            self._release(room, bisect_right(room.events, room.floor, key=last_number))
+            return
         for event in room.events:
             floor = max(floor, event.number - 1)
             visible = last_number(event) - floor
