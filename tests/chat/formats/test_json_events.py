@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import json_schema
 from chat_events import names_of, told
 from trionet.chat.formats import answers, json_events
-from trionet.chat.formats.json_lines import encode, encode_notice
+from trionet.chat.formats.json_lines import encode, encode_all, encode_notice
 from trionet.chat.state import events
 from trionet.errors import LineNotUTF8, LineTooLong, LineUnending
 from trionet.lines import MAX_LINE_TO_CLIENT
@@ -350,3 +350,16 @@ def test_a_page_carries_what_fits_in_a_line_and_says_that_there_is_more(newest_f
     told = [event["number"] for event in past["events"]]
     assert len(told) == 7
     assert told == (list(range(24, 31)) if newest_first else list(range(1, 8)))
+
+
+SOME: list[Any] = [
+    *[event for event, _ in TOLD_TO_A_ROOM],
+    *[answers.Own(event) for event, _ in TOLD_TO_A_ROOM[:2]],
+    events.Said("lobby", 8, TIME + 1, 1, "Ann", ["a", "b"], [5, None]),
+    events.Said("x", 9, TIME + 900, 1, "Bob", ["\u2028"]),
+]
+
+
+@given(st.lists(st.sampled_from(SOME)))
+def test_many_events_together_are_the_lines_of_each(happened: list[Any]) -> None:
+    assert encode_all(happened) == b"".join(map(encode, happened))

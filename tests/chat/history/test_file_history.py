@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from trionet.chat.history import message_runs
 from trionet.chat.history.file_history import FileHistory, open_history
 from trionet.chat.history.history import Found, History, Page, Query
 from trionet.chat.names.room_names import LOBBY_NAME, parse_room
@@ -128,6 +129,43 @@ async def test_pages_go_from_the_file_to_memory_without_a_seam(file: Path) -> No
         assert recent is not None
         assert recent[0].number == 901
         assert history.recent("a", 500) is None
+
+
+async def test_stretches_go_from_the_file_to_memory_without_a_seam(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(number, room="a") for number in range(1, 1500)])
+        await written(history)
+        history.append([said(1500, *["x"] * 100, room="a"), said(1600, room="a")])
+        seen: list[int] = []
+        while stretch := await history.since("a", seen[-1] if seen else 0, 9_000):
+            seen += [one.number for event in stretch for one in message_runs.singly(event)]
+        assert seen == list(range(1, 1601))
+        assert await history.since("nowhere", 0, 9_000) == []
+
+
+async def test_a_stretch_is_bounded_in_bytes_though_its_texts_suddenly_are_long(
+    file: Path,
+) -> None:
+    long = "x" * 4_000
+    async with open_history(file) as history:
+        history.append([said(number, "hi" if number < 600 else long) for number in range(1, 3_000)])
+        await written(history)
+        assert len(await history.since("lobby", 0, 32 << 10)) > 300
+        # At most 256 rows are read before their length is known.
+        sizes = [len(await history.since("lobby", after, 64 << 10)) for after in (300, 599)]
+        assert 299 < sizes[0] <= 299 + 256
+        assert sizes[1] == 32
+
+
+async def test_a_stretch_whose_texts_are_all_removed_is_not_taken_for_the_end(file: Path) -> None:
+    async with open_history(file) as history:
+        # More than the ring holds.
+        history.append([said(number) for number in range(1, 1_200)])
+        await written(history)
+        removals = [Removed("lobby", 1_199 + of, 9, 0, "Ann", of) for of in range(1, 101)]
+        history.append(removals)
+        stretch = await history.since("lobby", 0, 1_000)
+        assert [event.number for event in stretch][:2] == [101, 102]
 
 
 async def test_the_newest_messages_that_match_are_found_wherever_they_are(file: Path) -> None:

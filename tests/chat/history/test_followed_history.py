@@ -210,12 +210,17 @@ def test_pages_are_those_of_a_history_that_has_all(
                         one.append([event])
                     behind.append(event)
                 if step == "page":
-                    at = data.draw(st.integers(0, number + 1))
+                    at = start = data.draw(st.integers(0, number + 1))
                     limit = data.draw(st.integers(1, 6))
                     beside: list[dict[str, Any]] = [{"before": at}, {"after": at}, {}]
                     for where in beside:
                         expected = await model.page("lobby", limit=limit, **where)
                         assert await follower.page("lobby", limit=limit, **where) == expected
+                    stretches: list[RoomEvent] = []
+                    while stretch := await follower.since("lobby", at, 400):
+                        stretches += stretch
+                        at = stretch[-1].number
+                    assert stretches == (await model.page("lobby", after=start, limit=999)).events
 
     with TemporaryDirectory() as folder:
         trio.run(main)

@@ -108,6 +108,17 @@ async def test_recent_events_are_known_as_far_back_as_the_ring_reaches() -> None
     assert (kept.last("lobby"), kept.last("nowhere")) == (15, None)
 
 
+async def test_a_stretch_has_about_so_many_bytes_whole_runs_and_at_least_one_event() -> None:
+    kept = history(said(1, "one", "two"), said(3), said(4))
+    one = message_runs.size(said(4))
+    assert await kept.since("lobby", 0, 3 * one + 9) == [said(1, "one", "two"), said(3)]
+    assert await kept.since("lobby", 1, one + 9) == [said(2, "two", time=1)]
+    assert await kept.since("lobby", 0, 1) == [said(1, "one", "two")]
+    assert await kept.since("lobby", 3, 99 * one) == [said(4)]
+    assert await kept.since("lobby", 4, 99 * one) == []
+    assert await kept.since("nowhere", 0, 99 * one) == []
+
+
 async def test_memory_is_always_fast_enough() -> None:
     await history().wait()
 

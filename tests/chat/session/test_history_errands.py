@@ -208,6 +208,7 @@ async def test_a_history_that_hangs_or_fails_costs_an_answer_and_nothing_else(
         assert (error["code"], error["reason"]) == ("unavailable", "the disk is gone")
         # What memory does not have is missed, then, for one who comes back.
         monkeypatch.setattr(MemoryHistory, "recent", lambda *_: None)
+        monkeypatch.setattr(MemoryHistory, "since", fail)
         bob, _ = await room.log_in("Bob", seen={"lobby": 1}, epoch=welcome["epoch"])
         await bob.expect("missed", after=1, before=3)
         await bob.expect("entered", last=3)

@@ -13,6 +13,7 @@ import trio.testing
 from program import Event, Program, served
 from trionet import Limits
 from trionet.chat import server
+from trionet.chat.serving import handling
 from trionet.chat.session import returning
 from trionet.testing import Link
 
@@ -398,6 +399,27 @@ async def test_what_is_said_during_the_replay_comes_once_and_in_its_place(
             first = told[name][0]
             assert set(range(first, told[name][-1] + 1)) - set(told[name]) <= {joined[name]}
             assert told[name] == sorted(set(told[name]))
+
+
+async def test_others_take_turns_with_one_who_does_not_read(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", 3000)
+    monkeypatch.setattr(handling, "TURNS", 1)
+    async with served(limits=Limits(write_timeout=30)) as room:
+        ann, welcome = await room.join("Ann")
+        await say(ann, *map(str, range(200)))
+        came = {"seen": {"lobby": 1}, "epoch": welcome["epoch"]}
+        bob = await room.connect("Bob", link=Link(capacity=500))
+        await bob.request("login", name="Bob", **came)
+        await bob.expect("welcome")
+        await trio.testing.wait_all_tasks_blocked()
+        cid, _ = await room.log_in("Cid", **came)
+        with trio.move_on_after(29) as scope:
+            await cid.receive()
+        assert scope.cancelled_caught
+        # Bob is given up.
+        assert numbers((await told(cid, "entered"))[:-1])[:3] == [2, 3, 4]
 
 
 # A restart, with a file.

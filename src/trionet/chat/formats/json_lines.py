@@ -17,7 +17,7 @@ ways in and out are files of their own: to add a request, see `json_requests`; t
 
 from __future__ import annotations
 
-from trionet.chat.formats.json_events import encode, encode_notice
+from trionet.chat.formats.json_events import encode, encode_all, encode_notice
 from trionet.chat.formats.json_missing import Missing as missing  # noqa: N813  a function of the format
 from trionet.chat.formats.json_requests import decode, decode_login, decode_messages, is_object
 
@@ -27,6 +27,7 @@ __all__ = [
     "decode_login",
     "decode_messages",
     "encode",
+    "encode_all",
     "encode_notice",
     "is_object",
     "missing",

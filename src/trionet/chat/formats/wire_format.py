@@ -32,6 +32,9 @@ class WireFormat(Protocol):
     A format may also have a function `missing`, which returns a `trionet.abc.Missing`. Then a
     slow reader is told what it missed; otherwise a `trionet.LinesMissed` tells it how much.
 
+    For speed alone, it may have a function `encode_all`, which returns the lines of some events
+    together, as `encode` has them of each.
+
     Whatever a format does wrong harms only its own members. If `encode` fails, the event is left
     out; if `encode_notice` fails, the peer gets the notice in the toolkit's own words; both are
     logged once. If a decoding function fails, the connection is closed and the error is logged.

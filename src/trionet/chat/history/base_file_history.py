@@ -31,6 +31,9 @@ T = TypeVar("T")
 _READERS = 4
 _SEARCHERS = 2
 
+# How many events that are not written yet are looked at for one stretch.
+_LISTED = 1_000
+
 # Rooms whose last number is known without asking the file. (Each takes some 200 bytes.)
 ROOMS_KNOWN = 50_000
 
@@ -148,6 +151,34 @@ class FiledHistory:
             if last is not None:
                 self._note_last(room, last)
         return page
+
+    async def since(self, room: str, after: int, most_bytes: int) -> list[RoomEvent]:
+        """Return the oldest events after a number, about so many bytes of them; runs are whole.
+
+        Raises:
+            trionet.chat.HistoryError: the file cannot be read.
+
+        Cancellation:
+            Always a checkpoint. A thread that hangs in the disk is abandoned.
+        """
+        await trio.lowlevel.checkpoint()
+        self._forget()
+        with self._noting_removals() as removed:
+            while True:
+                in_file, events = self._in_file(room), list[RoomEvent]()
+                if after < in_file:
+                    given = room, after, in_file + 1, most_bytes
+                    events = await self._read(self._reader.since, *given)
+                if not events:
+                    events = self._forwards(room, max(after, in_file), _LISTED)
+                    events = events[: max(1, message_runs.fitting(events, most_bytes))]
+                hidden = {number for key, number in removed if key == room}
+                if not hidden or not events:
+                    return events
+                after = message_runs.last_number(events[-1])
+                parts = (one for event in events for one in message_runs.singly(event))
+                if left := [one for one in parts if one.number not in hidden]:
+                    return left
 
     async def search(self, query: Query) -> Page:
         """Return the newest messages that match, oldest first.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, get_args
+from collections.abc import Sequence
+from typing import Any, Protocol, cast, get_args
 
 from msgspec import Struct
 
@@ -20,8 +20,11 @@ DAY = 24 * 60 * 60 * 1000
 _KEPT = frozenset(get_args(RoomEvent))
 
 
-def kept_of(happened: Iterable[StateEvent]) -> list[RoomEvent]:
+def kept_of(happened: Sequence[StateEvent]) -> Sequence[RoomEvent]:
     """Return the events that a history keeps, in their order."""
+    if len(happened) == 1 and type(happened[0]) is Said:
+        # What happens most.
+        return cast("Sequence[RoomEvent]", happened)
     kept: list[Any] = [event for event in happened if type(event) in _KEPT]
     return kept
 
@@ -118,6 +121,16 @@ class History(Protocol):
             limit: how many events at most; each text of a run is one.
             most_bytes: how many bytes of them, as `message_runs.size` counts; one event is
                 always allowed.
+        """
+
+    async def since(self, room: str, after: int, most_bytes: int) -> list[RoomEvent]:
+        """Return the oldest events after a number, to tell them all one stretch after the other.
+
+        Args:
+            room: the room's key.
+            after: the number.
+            most_bytes: about how many bytes of them, in lines; there is at least one event, unless
+                there are none left.
         """
 
     async def search(self, query: Query) -> Page:

@@ -70,6 +70,16 @@ class MemoryHistory:
         beyond = _BEYOND if before is None else before
         return message_runs.newest(self.ring.backwards(room, beyond), limit, most_bytes)
 
+    async def since(self, room: str, after: int, most_bytes: int) -> list[RoomEvent]:
+        """Return the oldest events after a number, about so many bytes of them; runs are whole.
+
+        Cancellation:
+            Always a checkpoint.
+        """
+        await trio.lowlevel.checkpoint()
+        events = self.ring.between(room, after, _BEYOND)
+        return events[: max(1, message_runs.fitting(events, most_bytes))]
+
     async def search(self, query: Query) -> Page:
         """Return the newest messages that match, oldest first.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from trionet.chat.history.history import Found, Page
 from trionet.chat.state.events import Acted, RoomEvent, Said, TopicSet
@@ -79,6 +79,19 @@ def size(event: RoomEvent) -> int:
     if text is None:
         text = event.text if type(event) is TopicSet else ""
     return _FRAME + len(text.encode()) + len(event.name.encode())
+
+
+def fitting(events: Sequence[RoomEvent], most_bytes: int) -> int:
+    """Return how many of the first events have at most so many bytes in lines. Runs are whole."""
+    for fit, event in enumerate(events):
+        if type(event) is Said:
+            taken = len(event.texts) * (_FRAME + len(event.name.encode()))
+            most_bytes -= taken + len("".join(event.texts).encode())
+        else:
+            most_bytes -= size(event)
+        if most_bytes < 0:
+            return fit
+    return len(events)
 
 
 def newest(

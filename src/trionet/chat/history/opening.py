@@ -103,7 +103,7 @@ def open_for_reading(file: Path) -> sqlite3.Connection:
             check_same_thread=False,
         )
         try:
-            _set_up(at, (*schema.SETTINGS, "PRAGMA query_only = ON"))
+            _set_up(at, (*schema.SETTINGS, *schema.READER_SETTINGS))
             _check_tables(at, file)
         except BaseException:
             at.close()

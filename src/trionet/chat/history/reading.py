@@ -1,7 +1,7 @@
 """Reading from a history file: pages, search, one message. Runs in threads, never in Trio's.
 
 A connection to read with is opened when it is needed, and kept for the next one: a server's readers
-are few. Each question is one call of SQLite, see `rows.decode_rows`.
+are few. Each question is one call of SQLite, see `rows.JSON_ROWS`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,21 @@ from trionet.chat.history.history import Page, Query
 from trionet.chat.history.rows import (
     COLUMNS,
     JSON_ROWS,
+    Answer,
     Row,
-    decode_rows,
-    event_of,
     index_query,
+    read_rows,
 )
 from trionet.chat.history.words import Wanted
 from trionet.chat.state.events import RoomEvent
 
 # How many rows one question reads while it looks for texts without the index.
 _SCANNED = 2_000
+
+# How many rows of a stretch are read at a time. It is bounded in bytes, and only the first few tell
+# how long the rows are. The rest may be long for all that: 256 with the longest texts are 1 MiB.
+_FIRST = 32
+_AT_ONCE = 256
 
 # How long one search may look at texts without the index, in seconds.
 _SEARCH_SECONDS = 2.0
@@ -102,19 +107,34 @@ class Reader:
             sqlite3.Error: they cannot be read.
         """
         with self._connection() as at:
-            return [event_of(row) for row in _rows(at, _PAGE_BEFORE, room, number, limit)]
+            return _events(at, _PAGE_BEFORE, room, number, limit)
 
     def after(self, room: str, number: int, before: int, limit: int) -> list[RoomEvent]:
         """Return the oldest events of a room with numbers between two, the oldest first."""
         with self._connection() as at:
-            rows = _rows(at, _PAGE_AFTER, room, number, before, limit)
-            return [event_of(row) for row in rows]
+            return _events(at, _PAGE_AFTER, room, number, before, limit)
+
+    def since(self, room: str, number: int, before: int, most_bytes: int) -> list[RoomEvent]:
+        """Return as many of these events as have so many bytes of JSON, and some more."""
+        found: list[RoomEvent] = []
+        rows, left = _FIRST, most_bytes
+        with self._connection() as at:
+            while left > 0:
+                answer = _ask(at, _PAGE_AFTER, room, number, before, rows)
+                events = read_rows(answer)[1]
+                found += events
+                if len(events) < rows:
+                    break
+                number, size = events[-1].number, len(answer[0])
+                left -= size
+                rows = max(1, min(_AT_ONCE, left * rows // size))
+        return found
 
     def one(self, room: str, number: int) -> RoomEvent | None:
         """Return the event of a room with this number."""
         with self._connection() as at:
-            rows = _rows(at, _ONE, room, number)
-            return event_of(rows[0]) if rows else None
+            events = _events(at, _ONE, room, number)
+            return events[0] if events else None
 
     def last(self, room: str) -> int | None:
         """Return the last number of a room; ``None``: the file has nothing of it."""
@@ -137,8 +157,8 @@ class Reader:
         until = time.monotonic() + _SEARCH_SECONDS
         with self._connection() as at:
             indexed = self._indexed(at)
-            for rows in _unindexed(at, query, indexed):
-                found += [one for row in rows for one in wanted.among(event_of(row))]
+            for events in _unindexed(at, query, indexed):
+                found += [one for event in events for one in wanted.among(event)]
                 if len(found) >= limit:
                     return found[:limit], False
                 if time.monotonic() > until:
@@ -243,36 +263,47 @@ def _ask_index(
             below = min(below, row[0] + 1 if row else 0)
     found: list[RoomEvent] = []
     while len(found) < limit:
-        rows = _rows(at, _INDEXED, index_query(wanted, room), below, limit - len(found))
+        rows, events = _rows(at, _INDEXED, index_query(wanted, room), below, limit - len(found))
         if not rows:
             break
         # All match, unless the file was changed by somebody else.
-        found += [one for row in rows for one in wanted.among(event_of(row))]
+        found += [one for event in events for one in wanted.among(event)]
         below = rows[-1].id
     return found
 
 
-def _unindexed(at: sqlite3.Connection, query: Query, indexed: int) -> Iterator[list[Row]]:
-    """Yield the rows of messages that the index lacks, the newest first."""
+def _unindexed(at: sqlite3.Connection, query: Query, indexed: int) -> Iterator[list[RoomEvent]]:
+    """Yield the messages that the index lacks, the newest first."""
     before = _BEYOND if query.before is None else query.before
     # A room's rows are looked up by number. If most of them are in the index, that would be slow.
     is_by_room = query.room is not None and not indexed
     below = before if is_by_room else _BEYOND
     while True:
         if is_by_room:
-            rows = _rows(at, _SCAN_ROOM, query.room, below, _SCANNED)
+            rows, events = _rows(at, _SCAN_ROOM, query.room, below, _SCANNED)
         else:
-            rows = _rows(at, _SCAN, indexed, below, _SCANNED)
+            rows, events = _rows(at, _SCAN, indexed, below, _SCANNED)
         if not rows:
             return
         yield [
-            row
-            for row in rows
+            event
+            for row, event in zip(rows, events, strict=True)
             if row.kind.is_message
             and (query.room is None or (row.room == query.room and row.number < before))
         ]
         below = rows[-1].number if is_by_room else rows[-1].id
 
 
-def _rows(at: sqlite3.Connection, statement: str, *given: object) -> list[Row]:
-    return decode_rows(at.execute(statement, given).fetchone()[0])
+def _rows(
+    at: sqlite3.Connection, statement: str, *given: object
+) -> tuple[list[Row], list[RoomEvent]]:
+    return read_rows(_ask(at, statement, *given))
+
+
+def _events(at: sqlite3.Connection, statement: str, *given: object) -> list[RoomEvent]:
+    return read_rows(_ask(at, statement, *given))[1]
+
+
+def _ask(at: sqlite3.Connection, statement: str, *given: object) -> Answer:
+    answer: Answer = at.execute(statement, given).fetchone()
+    return answer

@@ -84,12 +84,20 @@ SETTINGS = (
     "PRAGMA cell_size_check = ON",
     # A file cannot make SQLite call functions that somebody hid in its tables.
     "PRAGMA trusted_schema = OFF",
-    # Pages in memory, in KiB. What merges of the index read again is here.
-    "PRAGMA cache_size = -16000",
+)
+
+# Of each connection that reads.
+READER_SETTINGS = (
+    # Pages in memory, in KiB. A server has up to six such connections. What they read again the
+    # kernel has: with 16 MB each, pages and searches took as long.
+    "PRAGMA cache_size = -1000",
+    "PRAGMA query_only = ON",
 )
 
 # Of the server's connection.
 WRITER_SETTINGS = (
+    # Pages in memory, in KiB. What merges of the index read again is here.
+    "PRAGMA cache_size = -16000",
     # Readers, a backup and the writer do not wait for each other; a kill -9 tears nothing.
     "PRAGMA journal_mode = WAL",
     # The disk is waited for only when the log is carried over into the file. A kill -9 loses

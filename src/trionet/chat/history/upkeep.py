@@ -17,9 +17,8 @@ from trionet.chat.history.rows import (
     COLUMNS,
     JSON_ROWS,
     Kind,
-    decode_rows,
-    event_of,
     index_query,
+    read_rows,
 )
 from trionet.chat.history.words import Wanted, fold
 from trionet.chat.state.events import RoomEvent
@@ -95,9 +94,8 @@ def _select(at: sqlite3.Connection, selection: Selection, room: int | None) -> I
         statement, query = _INDEXED, index_query(wanted, room)
     while True:
         given = {"row": row, "since": since, "room": room, "rows": _ROWS, "query": query}
-        rows = decode_rows(at.execute(statement, given).fetchone()[0])
-        for one in rows:
-            event = event_of(one)
+        rows, events = read_rows(at.execute(statement, given).fetchone())
+        for one, event in zip(rows, events, strict=True):
             if wanted is not None:
                 if one.time >= since:
                     yield from wanted.among(event)

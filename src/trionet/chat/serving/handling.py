@@ -44,7 +44,7 @@ class Chat:
         password: what whoever logs in must know; default ``None``: nothing.
         parting: members whose departure is still on its way to a shared log, and their hosts.
         newcomers: the waits of those whose login waits for room in the log.
-        turns: how many members may be told the past at a time; default 64.
+        turns: how many members may be told the past at a time; default 128.
         gate: lets one at a time of them ask the history.
     """
 

@@ -18,11 +18,11 @@ from trionet.fanout.hub import Hub
 
 T = TypeVar("T")
 
-# How many bytes of the past may be held at a time for all members together, and so how many members
-# have a turn: as objects, as texts and as lines, a page takes up to four times its lines. After its
-# turn, what a member has not read waits in its outbox: one page at most, which delays nobody.
-BYTES_IN_ALL = 64 << 20
-TURNS = BYTES_IN_ALL // (4 * PAGE_BYTES)
+# How many bytes of pages may be held at a time for all members together, and so how many members
+# have a turn, which ends when the member has read its page. The lines of a page take up to twice
+# its size. (Only what the threads read, four at a time, is there as rows and as objects too.)
+BYTES_IN_ALL = 32 << 20
+TURNS = BYTES_IN_ALL // (2 * PAGE_BYTES)
 
 # How long a history may take to answer, in seconds. It takes milliseconds, unless the disk hangs.
 _ANSWER_WITHIN = 10.0
