@@ -12,6 +12,7 @@ import pytest
 import trustme
 from hypothesis import settings
 
+from failed_tests import pytest_runtest_protocol as pytest_runtest_protocol
 from forkserver import ForkServer
 from trionet.transport.certificates import client_context, server_context
 from workers import pytest_cmdline_main as pytest_cmdline_main

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -153,3 +154,16 @@ def test_every_thread_that_asks_gets_the_status(fork_server: ForkServer) -> None
     server.kill()
     assert server.wait(PATIENCE) == -signal.SIGKILL
     server.close()
+
+
+def test_a_signal_between_the_end_of_a_process_and_its_status_is_lost() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"%d\n" % ended.pid)
+        process = Process(ours)
+        # The fork server has seen the end, and a slow machine has not let it say so yet.
+        process.kill()
+        theirs.sendall(b"0\n")
+        assert process.wait(PATIENCE) == 0

@@ -294,7 +294,7 @@ def test_the_load_generator_counts_lost_and_wrong_messages(
     load = stack.enter_context(load_of(server, builds))
     load.ask("join", n=4, group=4, limit=TIMEOUT)
     # In the end everything in flight is lost, and the talk stands still.
-    talked = load.ask("talk", talkers=1, flight=4, size=32, warmup=0, seconds=0.2, patience=0.2)
+    talked = load.ask("talk", talkers=1, flight=4, size=32, warmup=0, seconds=0.2, patience=2)
     assert talked["missing"] == 3 * (talked["messages"] // 5)
     assert talked["faults"] > 0
 
@@ -308,7 +308,7 @@ def test_a_server_that_one_member_blocks_is_measured_too(
     load.ask("stall", n=1)
 
     def talk() -> dict[str, object]:
-        return load.ask("talk", talkers=1, flight=8, size=1024, warmup=0, seconds=0.1, patience=0.1)
+        return load.ask("talk", talkers=1, flight=8, size=1024, warmup=0, seconds=0.1, patience=1)
 
     for _ in range(200):
         if talk()["missing"]:

@@ -73,4 +73,5 @@ def test_a_reload_needs_no_password_and_a_restart_gets_it_again(
     ann.page.keyboard.press("Enter")
     began = time.monotonic()
     ann.box.wait_for()
-    assert time.monotonic() - began < 1.0
+    # If the five before were guesses, this would wait 4 s.
+    assert time.monotonic() - began < 3

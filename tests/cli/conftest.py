@@ -29,7 +29,7 @@ from trionet.testing import LineClient
 from trionet.transport.network import SYSTEM
 
 # Seconds to wait for what takes a fraction of one, even on a loaded machine. Then the test fails.
-PATIENCE = 20
+PATIENCE = 60
 
 # The interpreter's arguments for a real start. A terminal first becomes the controlling terminal
 # of the program, so that Ctrl-C can be typed on it.

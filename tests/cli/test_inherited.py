@@ -16,7 +16,7 @@ import typer
 from passing_on import passed_on, start_with
 from trionet.cli.address_arguments import where_to_listen
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from trionet.abc import Listener
 from trionet.chat.names import names, skeleton
 from trionet.cli import calc_serve as calc_body
 from trionet.cli import chat_serve as chat_body
-from trionet.cli import client_leaving
+from trionet.cli import client_leaving, running
 from trionet.cli.address_options import ListenSettings
 from trionet.cli.calc_commands import calc_serve
 from trionet.cli.chat_serve_command import chat_serve
@@ -49,6 +49,13 @@ if TYPE_CHECKING:
 
 # The time at the beginning of each line of the log.
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+@pytest.fixture(autouse=True)
+def no_stuck_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the threads that end a stuck process from ending pytest on a slow machine."""
+    monkeypatch.setattr(running, "_STUCK_SECONDS", 10_000)
+    monkeypatch.setattr(signals, "_GOODBYE_SECONDS", 10_000)
 
 
 def status_of(
@@ -248,7 +255,11 @@ def test_a_client_has_a_second_to_leave(monkeypatch: pytest.MonkeyPatch) -> None
     assert signal_of(command) == signal.SIGINT
 
 
-def test_a_client_that_has_not_begun_to_talk_ends_without_leaving() -> None:
+def test_a_client_that_has_not_begun_to_talk_ends_without_leaving(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_leaving, "_LEAVE_SECONDS", 20)
+
     async def client(_runtime: Runtime) -> None:
         signal.raise_signal(signal.SIGINT)
         await trio.sleep_forever()
@@ -336,7 +347,6 @@ async def hear(connection: Connection) -> None:
 )
 def test_the_first_signal_drains_a_server_and_the_second_ends_it(
     capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
     numbers: list[signal.Signals],
 ) -> None:
     network = MemoryNetwork()
@@ -371,8 +381,6 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
                 assert await stream.receive_some() == b""
                 await stream.aclose()
 
-    # The thread that ends the process would end pytest.
-    monkeypatch.setattr(signals, "_GOODBYE_SECONDS", 10_000)
     status = status_of(
         lambda runtime: serve_until_signalled(serve_and_signal, runtime), LogOptions()
     )

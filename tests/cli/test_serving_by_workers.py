@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 WORKERS = ("calc", "serve", "--workers")
 ONE_FOR_EACH = "{} workers: one connection at a time is one for each of them"
-PATIENCE = 20
+PATIENCE = 60
 
 
 def children(pid: int) -> list[int]:
@@ -225,15 +225,14 @@ async def test_workers_that_are_asked_by_sigusr1_log_their_state_each(programs: 
 
 
 async def test_a_second_signal_ends_all_at_once(programs: Programs) -> None:
-    server, _ = await started(programs, "2", "127.0.0.1:0")
+    # The drain may take longer than anything here waits.
+    server, _ = await started(programs, "2", "127.0.0.1:0", "--drain", "1000")
     workers = children(server.process.pid)
     os.kill(workers[0], signal.SIGSTOP)
     server.signal(signal.SIGTERM)
     await wait_gone(workers[1])
-    began = trio.current_time()
     server.signal(signal.SIGTERM)
     assert await server.within_patience(server.process.wait) == 130
-    assert trio.current_time() - began < 2
     await wait_gone(*workers)
 
 

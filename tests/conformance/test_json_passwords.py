@@ -46,7 +46,8 @@ def test_j121_a_valid_token_is_enough(guarded: Room) -> None:
         other.refused("bad-password", "login", name="Eve", token="0" * 32)
     began = time.monotonic()
     other.refused("bad-password", "login", name="Eve", token="0" * 32, password="wrong")
-    assert time.monotonic() - began < 0.9
+    # If the six before were tries, this would wait 8 s.
+    assert time.monotonic() - began < 4
 
 
 def test_j122_what_can_be_read_on_its_way_is_forbidden(start: Starter, tmp_path: Path) -> None:

@@ -728,7 +728,8 @@ def test_l47_the_deadline_of_a_drain_bounds_the_reading_too(start: Starter) -> N
     began = time.monotonic()
     calculator.program.drain()
     calculator.program.expect_end()
-    assert time.monotonic() - began < 2
+    # Without this option it would be 5 s.
+    assert time.monotonic() - began < 4
 
 
 def test_l48_of_many_tls_connections_some_are_refused_by_an_alert(
@@ -1053,13 +1054,15 @@ def test_l36_a_peer_that_does_not_log_in_in_time_is_told_and_closed(start: Start
         start.calculator("--quiet", "--max-clients", "0", "--login-timeout", "0.3"),
         start.room("--forever", "--quiet", "--login-timeout", "0.3"),
     ):
-        silent, slow = service.connect(), service.connect()
-        service.log_in("Ann")
-        slow.send(b"never a whole line")
+        with service.program.stopped():
+            silent, slow = service.connect(), service.connect()
+            service.log_in("Ann")
+            slow.send(b"never a whole line")
         late += [silent, slow]
     # The calculator closes at the first unfit name (C7); a room lets the peer try again.
-    stubborn = service.connect()
-    stubborn.send(b"*\n\xff\n/who\n\n")
+    with service.program.stopped():
+        stubborn = service.connect()
+        stubborn.send(b"*\n\xff\n/who\n\n")
     for _ in range(4):
         stubborn.expect_error()
     late.append(stubborn)
@@ -1070,9 +1073,9 @@ def test_l36_a_peer_that_does_not_log_in_in_time_is_told_and_closed(start: Start
 
 def test_l37_a_peer_that_is_silent_too_long_is_told_and_closed(start: Starter) -> None:
     calculator = start.calculator("--quiet", "--idle-timeout", "0.3")
-    ann = calculator.log_in("Ann")
-    ann.ask("1 + 1", "2")
-    ann.expect("error: nothing came for 0.3 seconds")
+    ann = calculator.connect("Ann")
+    ann.say("Ann", "1 + 1")
+    ann.expect("2", "error: nothing came for 0.3 seconds")
     ann.expect_end()
 
 
@@ -1156,9 +1159,9 @@ def test_l41_a_peer_cannot_postpone_a_deadline_by_sending_on_and_on(start: Start
 
 def test_l42_the_time_of_a_long_calculation_is_not_idle_time(start: Starter) -> None:
     calculator = start.calculator("--quiet", "--idle-timeout", "0.2")
-    ann = calculator.log_in("Ann")
+    ann = calculator.connect("Ann")
     costly = "2" + "^.9" * 999
-    ann.say(*[costly] * 8, "1 + 1")
+    ann.say("Ann", *[costly] * 8, "1 + 1")
     answer = ann.read()
     ann.expect(*[answer] * 7, "2", "error: nothing came for 0.2 seconds")
     ann.expect_end()
@@ -1179,8 +1182,9 @@ def test_l43_a_peer_that_is_slowed_down_can_send_no_more_than_buffers_hold(start
 def test_l44_after_the_login_deadline_no_line_is_answered(start: Starter) -> None:
     options = ("--rate", "1", "--burst", "2", "--login-timeout", "0.3")
     room = start.room("--forever", "--quiet", *options)
-    peer = room.connect()
-    peer.say("*", "*", "*", "*", "Ann")
+    with room.program.stopped():
+        peer = room.connect()
+        peer.say("*", "*", "*", "*", "Ann")
     peer.expect_error()
     peer.expect_error()
     peer.expect("error: no login within 0.3 seconds")
@@ -1216,7 +1220,8 @@ def test_l45_a_server_ends_at_its_drains_deadline_whatever_is_unsent(start: Star
     room.program.drain()
     began = time.monotonic()
     room.program.expect_end()
-    assert time.monotonic() - began < 2
+    # Without this option it would be 5 s.
+    assert time.monotonic() - began < 4
 
 
 def test_l51_whoever_waits_at_a_socket_that_outlives_the_server_meets_the_next_one() -> None:

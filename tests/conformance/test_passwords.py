@@ -85,7 +85,8 @@ def test_r94_after_three_wrong_ones_each_try_waits(guarded: Room) -> None:
     bob.say(SECRET)
     began = time.monotonic()
     bob.expect("*** password?", "*** welcome, Bob (2 here: Ann, Bob)")
-    assert time.monotonic() - began < 0.9
+    # Without the right one of Ann's, this would wait 4 s.
+    assert time.monotonic() - began < 3
 
 
 def test_r95_nobody_logs_in_where_the_password_can_be_read(start: Starter, tmp_path: Path) -> None:

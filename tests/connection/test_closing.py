@@ -265,13 +265,13 @@ async def test_a_slow_reader_who_also_types_gets_everything_on_a_real_connection
     told: list[int] = []
     async with trio.open_nursery() as nursery, SocketStream(far, peer="near") as client:
         nursery.start_soon(
-            partial(lingering_close, near, seconds=0.2, stall_seconds=5, on_settled=told.append)
+            partial(lingering_close, near, seconds=0.5, stall_seconds=5, on_settled=told.append)
         )
         while data := await client.receive_some(max(size // 20, 1)):
             received += len(data)
             if received < size:
                 await client.send_all(b"and another line\n")
-                await trio.sleep(0.03)
+                await trio.sleep(0.05)
     assert received == size
     assert told == [0]
 

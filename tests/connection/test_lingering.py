@@ -24,6 +24,10 @@ from trionet.transport.tlshandshake import REFUSAL
 if TYPE_CHECKING:
     from tests.conftest import Certificates
 
+# Seconds for what takes a fraction of one, even on a loaded machine. A connection whose peer takes
+# nothing may linger for three times as long.
+PATIENCE = 10
+
 needs_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="other systems do not tell what has arrived"
 )
@@ -106,7 +110,7 @@ async def hear(connection: Connection) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait, on the real clock, for something that the server does a moment later."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.01)
 
@@ -118,7 +122,7 @@ def descriptors() -> int:
 def connect_to(address: str) -> socket.socket:
     host, _, port = address.removeprefix("tls:").rpartition(":")
     sock = socket.create_connection((host, int(port)))
-    sock.settimeout(10)
+    sock.settimeout(PATIENCE)
     return sock
 
 
@@ -208,7 +212,7 @@ async def slow_client(address: str) -> AsyncIterator[socket.socket]:
         sock.connect(address.removeprefix("unix:"))
     else:
         sock = connect_to(address)
-    sock.settimeout(10)
+    sock.settimeout(PATIENCE)
     with sock:
         yield sock
 
@@ -265,9 +269,9 @@ async def test_the_log_tells_how_much_was_not_sent() -> None:
                 with suppress(BlockingIOError):
                     received += len(sock.recv(100_000))
                 await trio.sleep(0.005)
-            began = trio.current_time()
-            assert await server.drain(0.3) == (events[0].peer,)
-            assert trio.current_time() - began < 0.6
+            # Only the deadline of this drain ends it so soon.
+            with trio.fail_after(PATIENCE):
+                assert await server.drain(0.3) == (events[0].peer,)
     closed = events[-1]
     assert isinstance(closed, Closed)
     assert closed.bytes_out == 4_000_000
@@ -282,8 +286,10 @@ async def test_the_deadline_of_a_drain_covers_the_lingering() -> None:
         async with slow_client(server.addresses[0]) as sock:
             assert await trio.to_thread.run_sync(sock.recv, 1)
             began = trio.current_time()
-            cut = await server.drain(0.5)
-            assert 0.5 <= trio.current_time() - began < 0.8
+            # Only the deadline of this drain ends it so soon.
+            with trio.fail_after(PATIENCE):
+                cut = await server.drain(0.5)
+            assert trio.current_time() - began >= 0.5
             assert len(cut) == 1
 
 
@@ -308,7 +314,9 @@ async def test_the_earliest_deadline_of_several_drains_counts(
 
 
 @needs_linux
-async def test_a_drain_ends_at_once_with_hundreds_of_stuck_connections() -> None:
+async def test_a_drain_ends_at_once_with_hundreds_of_stuck_connections(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async def stay(connection: Connection) -> None:
         await trio.sleep_forever()
 
@@ -321,4 +329,4 @@ async def test_a_drain_ends_at_once_with_hundreds_of_stuck_connections() -> None
             await until(lambda: len(server.connections) == 500)
             began = trio.current_time()
             assert len(await server.drain(0)) == 500
-            assert trio.current_time() - began < 1
+            assert trio.current_time() == began

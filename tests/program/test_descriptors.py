@@ -33,7 +33,7 @@ def test_room_is_made_for_as_many_descriptors_as_the_limit_allows(
     soft: object, hard: object, size: int | None
 ) -> None:
     command = [sys.executable, "-c", PREPARE.format(soft=soft, hard=hard)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     room, now_soft, now_hard = map(int, run.stdout.split())
     assert now_soft == now_hard
     if size is None:

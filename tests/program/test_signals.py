@@ -163,14 +163,12 @@ with signals.signals_taken_by(ending.take, signal.SIGTERM, signal.SIGINT):
 def test_the_second_signal_ends_the_process_whatever_it_is_doing(then: str, status: int) -> None:
     command = [sys.executable, "-c", END_BY_ITSELF.format(then=then)]
     ours, theirs = os.pipe()
-    began = time.monotonic()
     try:
+        # By itself it would run for longer than that.
         run = subprocess.run(
-            command, stdin=ours, capture_output=True, text=True, timeout=30, check=False
+            command, stdin=ours, capture_output=True, text=True, timeout=60, check=False
         )
     finally:
         os.close(ours)
         os.close(theirs)
     assert (run.returncode, run.stderr) == (status, "")
-    # One second, and the start of an interpreter on a machine that may be loaded.
-    assert time.monotonic() - began < 10

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 # Seconds for what takes a fraction of one, even on a loaded machine. Whatever takes longer fails.
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 # How many characters of one line a failure shows.
 _SHOWN = 160

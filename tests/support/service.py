@@ -112,7 +112,11 @@ class Program:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Suspend the process for the length of the block."""
+        """Suspend the process, once it listens, for the length of the block.
+
+        Whatever peers do meanwhile comes at once for the server, however slow this machine is.
+        """
+        assert self.addresses
         self._process.send_signal(signal.SIGSTOP)
         try:
             yield

@@ -22,20 +22,30 @@ from trionet.transport.tcp_user_timeout import HAS_PATIENCE, USER_TIMEOUT, Patie
 pytestmark = pytest.mark.skipif(not HAS_PATIENCE, reason="only Linux has this timeout")
 
 
+# In milliseconds: so long that a task on a busy machine looks in time.
+TIMEOUT = 1000
+
+# Seconds after which the kernel would have given the server up.
+MORE_THAN_THAT = 2.5
+
+# Seconds for what takes a fraction of one, or little more than the timeout.
+PATIENCE = 20
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tcp_user_timeout, "_LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(tcp_user_timeout, "USER_TIMEOUT", 500)
+    monkeypatch.setattr(tcp_user_timeout, "USER_TIMEOUT", TIMEOUT)
 
 
 @asynccontextmanager
 async def to_a_server_that_takes_nothing() -> AsyncIterator[tuple[SocketStream, socket.socket]]:
     """Yield a client, and the listener in whose backlog it waits."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
+        server.settimeout(PATIENCE)
         async with await SYSTEM.connect("127.0.0.1:{1}".format(*server.getsockname())) as client:
             assert isinstance(client, SocketStream)
-            set_timeout(client, 500)
+            set_timeout(client, TIMEOUT)
             yield client, server
 
 
@@ -56,6 +66,12 @@ def timeout_of(client: SocketStream) -> int:
     return client._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
 
+async def until_timeout_of(client: SocketStream, milliseconds: int) -> None:
+    with trio.fail_after(PATIENCE):
+        while timeout_of(client) != milliseconds:  # noqa: ASYNC110  the kernel has no event
+            await trio.sleep(0.02)
+
+
 async def serve(server: socket.socket, size: int) -> None:
     """Accept the client at last, read all that it sent, and answer."""
     sock, _ = await trio.to_thread.run_sync(server.accept)
@@ -70,7 +86,7 @@ async def test_without_patience_the_kernel_gives_up_a_living_server() -> None:
     async with to_a_server_that_takes_nothing() as (client, _):
         client._patience = None
         await fill(client)
-        with trio.fail_after(5), pytest.raises(trio.BrokenResourceError, match="timed out"):
+        with trio.fail_after(PATIENCE), pytest.raises(trio.BrokenResourceError, match="timed out"):
             await client.receive_some()
 
 
@@ -82,7 +98,7 @@ async def test_a_client_that_waits_for_its_turn_after_sending_much_is_not_cut_of
         async def wait() -> None:
             assert await client.receive_some() == b"done"
 
-        await trio.sleep(1.5)
+        await trio.sleep(MORE_THAN_THAT)
         assert timeout_of(client) == 0
         await serve(server, size)
 
@@ -96,7 +112,7 @@ async def test_a_client_that_already_waits_when_much_is_sent_is_not_cut_off() ->
 
         await trio.testing.wait_all_tasks_blocked()
         size = await fill(client)
-        await trio.sleep(1.5)
+        await trio.sleep(MORE_THAN_THAT)
         await serve(server, size)
 
 
@@ -104,7 +120,7 @@ async def test_a_client_that_waits_to_send_more_is_not_cut_off() -> None:
     async with to_a_server_that_takes_nothing() as (client, server), trio.open_nursery() as nursery:
         size = 20_000_000
         nursery.start_soon(client.send_all, bytes(size))
-        await trio.sleep(1.5)
+        await trio.sleep(MORE_THAN_THAT)
         await serve(server, size)
 
 
@@ -112,15 +128,13 @@ async def test_the_timeout_is_set_again_once_the_server_takes_everything() -> No
     async with to_a_server_that_takes_nothing() as (client, server), trio.open_nursery() as nursery:
         size = await fill(client)
         nursery.start_soon(client.receive_some)
-        await trio.sleep(0.5)
-        assert timeout_of(client) == 0
+        await until_timeout_of(client, 0)
         sock, _ = server.accept()
         with sock:
             left = size
             while left:
                 left -= len(await trio.to_thread.run_sync(sock.recv, 100_000))
-            await trio.sleep(0.5)
-            assert timeout_of(client) == 500
+            await until_timeout_of(client, TIMEOUT)
         nursery.cancel_scope.cancel()
 
 
@@ -184,8 +198,8 @@ class ReportingSocket:
     ("reported", "lifted"),
     [
         ({"probes": 0, "unacked": 0, "last_ack": 90, "not_sent": 1}, True),
-        ({"probes": 1, "unacked": 0, "last_ack": 900, "not_sent": 1}, True),
-        ({"probes": 2, "unacked": 0, "last_ack": 400, "not_sent": 1}, False),
+        ({"probes": 1, "unacked": 0, "last_ack": 2 * TIMEOUT, "not_sent": 1}, True),
+        ({"probes": 2, "unacked": 0, "last_ack": TIMEOUT - 1, "not_sent": 1}, False),
         ({"probes": 0, "unacked": 3, "last_ack": 90, "not_sent": 1}, False),
         ({"probes": 0, "unacked": 0, "last_ack": 90, "not_sent": 0}, False),
     ],
@@ -202,7 +216,7 @@ def test_the_timeout_is_lifted_only_if_the_server_answers_and_takes_nothing(
 
 
 def test_a_server_that_vanished_while_it_took_nothing_is_found() -> None:
-    sock = ReportingSocket(probes=2, unacked=0, last_ack=500, not_sent=1)
+    sock = ReportingSocket(probes=2, unacked=0, last_ack=TIMEOUT, not_sent=1)
     with pytest.raises(TimeoutError) as found:
         Patience(cast("socket.socket", sock)).look()
     assert found.value.errno == errno.ETIMEDOUT

@@ -254,7 +254,9 @@ async def test_both_sides_learn_that_the_client_distrusts_the_certificate(newest
             await server.receive_some()
 
 
-async def test_a_stream_can_be_asked_for_input_before_the_handshake(pairs: Pairs) -> None:
+async def test_a_stream_can_be_asked_for_input_before_the_handshake(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
     client, server = pairs.fresh()
     assert not server.has_input()
     assert not client.has_input()

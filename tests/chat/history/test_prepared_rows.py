@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from trionet.chat.history import batch
 from trionet.chat.history.prepared_rows import Prepared
 from trionet.chat.history.reading import Reader
-from trionet.chat.history.rows import index_entries, name_word
+from trionet.chat.history.rows import NOTHING, index_entry
 from trionet.chat.history.store import Store
-from trionet.chat.history.words import words
+from trionet.chat.history.words import words, words_of_each
 from trionet.chat.state.events import Acted, Joined, Removed, RoomEvent, Said, TopicSet
 from trionet.chat.state.operations import RequestId
 
@@ -59,7 +59,8 @@ def test_whatever_can_be_said_is_in_the_file_as_it_was(
         number += 2
     file = tmp_path_factory.mktemp("kept") / "kept"
     # For values of any other type `sqlite3` looks for an adapter each time.
-    made = {type(value) for part in prepared(events)[0].parts for value in part.values}
+    columns = [column for part in prepared(events)[0].parts for column in part.columns.values()]
+    made = {type(value) for column in columns for value in column}
     assert made <= {int, float, str}
     store = Store(file)
     assert store.write(events, 0) == len(events)
@@ -81,7 +82,7 @@ def test_long_texts_are_cut_into_parts() -> None:
     assert sum([len(part.rooms) for part in rows.parts]) == 299
     assert len(rows.parts) > 3
     longest = max(rows.parts, key=lambda part: len(part.rooms))
-    assert sum(map(len, longest.entries)) < 300 << 10
+    assert sum(map(len, longest.words)) < 150 << 10
 
 
 def test_a_removal_erases_what_came_before_it_in_the_same_batch(file: Path) -> None:
@@ -130,13 +131,19 @@ def test_only_in_haste_parts_are_long() -> None:
 
 
 @given(texts=st.lists(TEXTS | st.text("aB _.9", max_size=9), min_size=1, max_size=4))
-def test_the_index_has_the_same_words_of_texts_together_and_of_each_alone(texts: list[str]) -> None:
-    alone = []
-    for text in texts:
-        found = words(text)
-        in_room = [f"{word}_?" for word in found]
-        alone.append(" ".join([*found, *in_room, name_word("Ann")]) if found else "")
-    assert index_entries(texts, [name_word("Ann")] * len(texts)) == alone
+def test_the_words_of_texts_together_are_those_of_each_alone(texts: list[str]) -> None:
+    assert words_of_each(texts) == [" ".join(words(text)) for text in texts]
+
+
+def test_the_index_has_each_word_alone_and_with_its_room() -> None:
+    assert index_entry("two words", "_nAnn", 7) == "two words two_7 words_7 _nAnn"
+    assert index_entry("", "_nAnn", 7) == ""
+
+
+def test_only_columns_that_have_something_in_them_are_written() -> None:
+    plain, named = said(1, "hi"), Said("lobby", 2, 2, 0, "Bob", ["hi"], ["id"])
+    assert set(prepared([plain])[0].parts[0].columns) == {"number", "time", "kind", "name", "text"}
+    assert prepared([plain, named])[0].parts[0].columns["request"] == (NOTHING, "id")
 
 
 def few_words(first: int, count: int) -> list[RoomEvent]:

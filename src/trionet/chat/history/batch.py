@@ -16,7 +16,7 @@ from msgspec import convert
 
 from trionet.chat.history import opening
 from trionet.chat.history.prepared_rows import Part, Prepared
-from trionet.chat.history.rows import NOTHING, Kind, in_parts, index_text, index_words
+from trionet.chat.history.rows import NOTHING, OPTIONAL, Kind, in_parts, index_entry, index_text
 from trionet.chat.names.room_names import parse_room
 from trionet.errors import TrionetError
 
@@ -24,10 +24,8 @@ from trionet.errors import TrionetError
 _SIZES = (512, 128, 64, 8, 1)
 
 # Tables and their columns, with a row of what is put there.
-_EVENTS = "events", f"({', '.join(['?'] * 6 + [f'nullif(?, {NOTHING})'] * 4)})"
 _WORDS = "words (rowid, text)", "(?, ?)"
 _DELETIONS = "words (words, rowid, text)", "(?, ?, ?)"
-_EVENT_COLUMNS = 10
 _WORD_COLUMNS = 2
 
 # How many rows go into the index at a time. At the end of each statement the index writes what it
@@ -116,13 +114,14 @@ class Batch:
     def _write(self, part: Part) -> None:
         count, first = len(part.rooms), self.last_row + 1
         rooms = [self._rooms[key] for key in part.rooms]
-        events = part.values.copy()
-        events[0::_EVENT_COLUMNS] = range(first, first + count)
-        events[1::_EVENT_COLUMNS] = rooms
-        _insert(self._at, _EVENTS, events)
+        columns = {"id": range(first, first + count), "room": rooms, **part.columns}
+        values: list[object] = [None] * (count * len(columns))
+        for place, column in enumerate(columns.values()):
+            values[place :: len(columns)] = column
+        _insert(self._at, _events(*columns), values)
         if self._indexes:
-            for place, entry in zip(part.messages, part.entries, strict=True):
-                self._words += (first + place, index_words(entry, rooms[place]))
+            for place, words, name in zip(part.messages, part.words, part.names, strict=True):
+                self._words += (first + place, index_entry(words, name, rooms[place]))
         self.last_row += count
 
     def _index(self) -> None:
@@ -224,6 +223,13 @@ def _insert(at: sqlite3.Connection, into: tuple[str, str], values_: list[object]
         end = start + size * columns
         at.execute(_insertion(*into, size), values_[start:end])
         start = end
+
+
+@cache
+def _events(*columns: str) -> tuple[str, str]:
+    """Return the table of events with some of its columns, and a row of what is put there."""
+    row = [f"nullif(?, {NOTHING})" if column in OPTIONAL else "?" for column in columns]
+    return f"events ({', '.join(columns)})", f"({', '.join(row)})"
 
 
 @cache

@@ -7,12 +7,13 @@ made in the server's own thread, a few at a time, and the other one hands them t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from msgspec import Struct
 
-from trionet.chat.history.message_runs import last_number
-from trionet.chat.history.rows import index_entries, name_word, values
-from trionet.chat.state.events import Acted, Removed, RoomEvent, Said, TopicSet
+from trionet.chat.history.rows import Kind, Values, columns_of, name_word, values
+from trionet.chat.history.words import words_of_each
+from trionet.chat.state.events import Removed, RoomEvent, TopicSet
 
 # How much is made at a time: this many rows or characters. Short texts take some 0.1 ms. The
 # thread writes as much in 0.15 ms, and pauses (see `Batch`).
@@ -22,21 +23,26 @@ _CHARACTERS = 8_192
 # How many of these are one part in haste.
 _TOGETHER = 8
 
+# Kinds up to this one are messages. (To ask a `Kind` takes longer.)
+_LAST_MESSAGE = int(Kind.ACTED)
+
 
 class Part(Struct, gc=False):
     """Rows that are written together.
 
     Attributes:
         rooms: the key of the room of each.
-        values: what `rows.values` returns of each, all in one list.
+        columns: what `rows.columns_of` returns of them.
         messages: the places of messages among them.
-        entries: of each message what `index_entries` returns.
+        words: the words of each message, with spaces between them.
+        names: the `name_word` of who said each.
     """
 
     rooms: list[str]
-    values: list[object]
+    columns: dict[str, tuple[Any, ...]]
     messages: list[int]
-    entries: list[str]
+    words: list[str]
+    names: list[str]
 
 
 class Prepared:
@@ -67,60 +73,69 @@ class Prepared:
         self._has_index = has_index
         # How many rows are in parts that are complete.
         self._count = 0
-        # The next part; `texts` and `names` are those of messages that have no entry yet.
+        # The next part.
         self._rooms: list[str] = []
-        self._values: list[object] = []
+        self._rows: list[Values] = []
         self._messages: list[int] = []
-        self._entries: list[str] = []
-        self._texts: list[str] = []
+        self._words: list[str] = []
         self._names: list[str] = []
 
     def add(self, events: Iterable[RoomEvent]) -> Iterator[None]:
-        """Add all of the events, and yield whenever a little of it is done."""
+        """Add all of the events, and yield whenever a little of it is done.
+
+        Whatever can be done for many rows at once is: a message takes 1.8 µs here, and 2.4 if all
+        is done for each.
+        """
         most = _TOGETHER if self.in_haste else 1
-        rows = characters = done = 0
+        rooms, rows = self._rooms, self._rows
+        characters = done = start = 0
         for event in events:
-            room, kind = event.room, type(event)
-            is_message = self._has_index and (kind is Said or kind is Acted)
+            self.events += 1
+            room = event.room
             for one in values(event):
-                text = str(one[6])
-                if is_message:
-                    self._messages.append(len(self._rooms))
-                    self._texts.append(text)
-                    self._names.append(event.name)
-                self._rooms.append(room)
-                self._values += one
-                rows += 1
-                characters += len(text)
-                if rows == _ROWS or characters >= _CHARACTERS:
-                    rows = characters = 0
+                rooms.append(room)
+                rows.append(one)
+                text = one[4]
+                if type(text) is str:
+                    characters += len(text)
+                if len(rows) - start == _ROWS or characters >= _CHARACTERS:
+                    self._find_words(start)
                     done += 1
-                    self._make_entries()
                     if done % most == 0:
                         self._end_part()
+                        rooms, rows = self._rooms, self._rows
+                    start, characters = len(rows), 0
                     yield
-            self._count_in(event)
+            if type(event) is TopicSet:
+                self.topics[room] = event.text, self._count + len(rows)
+            elif type(event) is Removed:
+                self.erased.append((room, event.of))
+        self._find_words(start)
         self._end_part()
 
-    def _count_in(self, event: RoomEvent) -> None:
-        self.events += 1
-        last = last_number(event)
-        self.lasts[event.room] = last, event.time
-        if last > self.highest:
-            self.highest = last
-        if type(event) is TopicSet:
-            self.topics[event.room] = event.text, self._count + len(self._rooms)
-        elif type(event) is Removed:
-            self.erased.append((event.room, event.of))
-
-    def _make_entries(self) -> None:
-        self._entries += index_entries(self._texts, map(name_word, self._names))
-        self._texts.clear()
-        self._names.clear()
+    def _find_words(self, start: int) -> None:
+        """Find the words of the messages from a place on."""
+        if not self._has_index:
+            return
+        rows = self._rows[start:]
+        messages = [place for place, row in enumerate(rows, start) if row[2] <= _LAST_MESSAGE]
+        if len(messages) < len(rows):
+            rows = [self._rows[place] for place in messages]
+        if rows:
+            _, _, _, names, texts, *_ = zip(*rows, strict=True)
+            self._messages += messages
+            self._words += words_of_each(texts)
+            self._names += map(name_word, names)
 
     def _end_part(self) -> None:
-        if self._rooms:
-            self._make_entries()
-            self.parts.append(Part(self._rooms, self._values, self._messages, self._entries))
-            self._count += len(self._rooms)
-        self._rooms, self._values, self._messages, self._entries = [], [], [], []
+        rooms, rows = self._rooms, self._rows
+        if not rows:
+            return
+        columns = columns_of(rows)
+        numbers, times = columns["number"], columns["time"]
+        self.lasts.update(zip(rooms, zip(numbers, times, strict=True), strict=True))
+        self.highest = max(self.highest, *numbers)
+        self.parts.append(Part(rooms, columns, self._messages, self._words, self._names))
+        self._count += len(rows)
+        self._rooms, self._rows = [], []
+        self._messages, self._words, self._names = [], [], []
