@@ -18,9 +18,10 @@ from trionet.fanout.hub import Hub
 
 T = TypeVar("T")
 
-# How many bytes of pages may be held at a time for all members together, and so how many members
-# have a turn, which ends when the member has read its page. The lines of a page take up to twice
-# its size. (Only what the threads read, four at a time, is there as rows and as objects too.)
+# How many bytes of pages may be held at a time for all members that have a turn, and so how many
+# have one, which ends when the member has read its page, or has not for a moment. The lines of a
+# page take up to twice its size. (Only what the threads read, four at a time, is there as rows and
+# as objects too.) What a member has not read after its turn waits in its outbox: one page at most.
 BYTES_IN_ALL = 32 << 20
 TURNS = BYTES_IN_ALL // (2 * PAGE_BYTES)
 

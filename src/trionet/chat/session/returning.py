@@ -37,6 +37,10 @@ MOST = 10_000
 # How much is read from the history and sent at a time, in bytes.
 PAGE_BYTES = 128 << 10
 
+# How long a member that does not read its page keeps its turn, in seconds. If it kept it until the
+# write timeout, one host with a few hundred members could keep all others from coming back.
+_PATIENCE = 0.5
+
 # How much a room that is faster than the member is told at the end, in bytes: all that a ring has.
 _LAST_BYTES = 1 << 20
 
@@ -183,8 +187,9 @@ class Returning:
                 if not self._is_in(room):
                     return False
                 is_over = await self._tell_some(room, replay, last, history, pace)
-                if not await pace.settle():
-                    return False
+                await pace.settle(_PATIENCE)
+            if not await pace.settle():
+                return False
         return True
 
     async def _tell_some(
