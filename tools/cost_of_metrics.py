@@ -89,17 +89,23 @@ def started(*options: str) -> Iterator[Server]:
         server.close()
 
 
+def members_of(port: int, count: int) -> list[socket.socket]:
+    """Have members join a chat, and return their sockets. Each has read that the last has come."""
+    members = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+    for number, member in enumerate(members):
+        member.settimeout(120)
+        member.sendall(b"m%d\n" % number)
+        read_until(member, b"*** welcome")
+    for member in members[:-1]:
+        read_until(member, b"*** m%d joined" % (count - 1))
+    return members
+
+
 class Room:
     """Members of a chat, and one of them who talks."""
 
     def __init__(self, port: int, members: int) -> None:
-        self._members = [socket.create_connection(("127.0.0.1", port)) for _ in range(members)]
-        for number, member in enumerate(self._members):
-            member.settimeout(120)
-            member.sendall(b"m%d\n" % number)
-            read_until(member, b"*** welcome")
-        for member in self._members[:-1]:
-            read_until(member, b"*** m%d joined" % (members - 1))
+        self._members = members_of(port, members)
 
     def talk(self, messages: int, together: int) -> None:
         """Say so many messages, some at a time, each time after all have the ones before."""

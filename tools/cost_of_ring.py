@@ -23,7 +23,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.cost_of_metrics import Server, read_until, started
+from tools.cost_of_metrics import Server, members_of, started
 
 # Appends so many events of a room, as a chat does, or only makes them. The ring is full after 1,000
 # texts.
@@ -53,14 +53,7 @@ class BusyRoom:
 
     def __init__(self, server: Server, members: int, talkers: int) -> None:
         self._server = server.process.pid
-        address = "127.0.0.1", server.port
-        self._members = [socket.create_connection(address) for _ in range(members)]
-        for number, member in enumerate(self._members):
-            member.settimeout(120)
-            member.sendall(b"m%d\n" % number)
-            read_until(member, b"*** welcome")
-        for member in self._members[:-1]:
-            read_until(member, b"*** m%d joined" % (members - 1))
+        self._members = members_of(server.port, members)
         self._talkers = talkers
         self._round = 0
 
