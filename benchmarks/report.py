@@ -47,6 +47,8 @@ def as_json(results: Results, plan: Plan, machine: Mapping[str, object]) -> str:
         },
         indent=1,
         ensure_ascii=False,
+        # The path of the history file.
+        default=str,
     )
 
 

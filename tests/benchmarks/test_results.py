@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -167,7 +168,9 @@ def test_the_report_has_a_row_for_each_attack_and_judges_it(results: Results) ->
 
 
 def test_the_json_holds_the_machine_the_rounds_and_the_targets(results: Results) -> None:
-    data = json.loads(as_json(results, QUICK, MACHINE))
+    plan = replace(QUICK, history_file=Path("large"))
+    data = json.loads(as_json(results, plan, MACHINE))
+    assert data["plan"]["history_file"] == "large"
     assert data["machine"] == MACHINE
     assert data["plan"]["rounds"] == QUICK.rounds
     limit = data["measures"][FAN_OUT.key]["peers"]["limit"]
