@@ -28,8 +28,7 @@ PROTOCOLS = [
 
 # What is asked of a stream, a listener, a network or a box by name, besides capabilities.
 NOT_CAPABILITIES = {
-    "receive_some",  # these two are Trio's own
-    "send_all",
+    "receive_some",  # Trio's own
     "wait_with",  # between the files of transport/, where `Readiness` is
 }
 

@@ -23,9 +23,7 @@ from typing import Any, cast
 import trio
 
 from trionet.abc import Listener, TurnsAway
-from trionet.argument_checks import (
-    check_seconds,
-)
+from trionet.argument_checks import check_seconds
 from trionet.connection.acceptors import Acceptors, check_listeners
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection, Shared
@@ -44,11 +42,7 @@ from trionet.connection.turning_away import TurningAway
 from trionet.events import Identified, Opened, Refused, ServerEvent
 from trionet.function_checks import check_handler
 from trionet.metrics import Metrics
-from trionet.notices import (
-    AddressFull,
-    ConnectingTooFast,
-    ServerFull,
-)
+from trionet.notices import AddressFull, ConnectingTooFast, ServerFull
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
 from trionet.type_checks import check_kind
 from trionet.user_faults import FaultLog

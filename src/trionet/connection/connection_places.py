@@ -15,9 +15,9 @@ import trio
 
 from trionet.connection.connect_rate import ConnectRate
 from trionet.connection.connection import Connection
-from trionet.connection.peer import remote_of
+from trionet.connection.peer import host_of_peer
 from trionet.limits import Limits
-from trionet.transport.hosts import Host, host_of
+from trionet.transport.hosts import Host
 
 
 class Places:
@@ -62,7 +62,7 @@ class Places:
 
     def host_of(self, stream: trio.abc.Stream) -> Host | None:
         """Return what counts as the host of a stream's peer; ``None``: it has none."""
-        return host_of(remote_of(stream), ipv6_prefix=self._limits.ipv6_prefix)
+        return host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
 
     async def wait_vacancy(self) -> None:
         """Wait until a place is free. A checkpoint only if none is.

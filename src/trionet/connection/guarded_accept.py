@@ -73,11 +73,5 @@ class Accepting:
 
 
 def _checked(stream: trio.abc.Stream) -> trio.abc.Stream:
-    # A call that looks in a loop would take twice as long.
-    if not (
-        hasattr(stream, "receive_some")
-        and hasattr(stream, "send_all")
-        and hasattr(stream, "aclose")
-    ):
-        check_stream(stream, methods=["receive_some", "send_all", "aclose"])
+    check_stream(stream, methods=["receive_some", "send_all", "aclose"])
     return stream

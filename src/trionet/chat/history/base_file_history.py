@@ -122,8 +122,7 @@ class FiledHistory:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
         await trio.lowlevel.checkpoint()
-        self._forget()
-        with self._noting_removals() as removed:
+        with self._reading() as removed:
             # One more shows that there is more.
             most = limit + 1 + len(self._beside.removed(room))
             if after is None:
@@ -162,8 +161,7 @@ class FiledHistory:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
         await trio.lowlevel.checkpoint()
-        self._forget()
-        with self._noting_removals() as removed:
+        with self._reading() as removed:
             while True:
                 in_file, events = self._in_file(room), list[RoomEvent]()
                 if after < in_file:
@@ -193,9 +191,8 @@ class FiledHistory:
         if not wanted:
             await trio.lowlevel.checkpoint()
             return Page([], False)
-        self._forget()
-        beside = self._beside.of(query.room)
-        with self._noting_removals() as removed:
+        with self._reading() as removed:
+            beside = self._beside.of(query.room)
             given = frozenset(removed)
             page = await self._read(
                 search, self._reader, beside, given, wanted, query, limiter=self._search_limiter
@@ -214,8 +211,7 @@ class FiledHistory:
         Cancellation:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
-        self._forget()
-        with self._noting_removals() as removed:
+        with self._reading() as removed:
             if number <= self._in_file(room):
                 event = await self._read(self._reader.one, room, number)
             else:
@@ -236,12 +232,15 @@ class FiledHistory:
         """Drop from memory what is too old; called before each answer. Here: nothing."""
 
     @contextmanager
-    def _noting_removals(self) -> Iterator[set[tuple[str, int]]]:
-        """Yield which removed texts may still be read, as pairs of room and number.
+    def _reading(self) -> Iterator[set[tuple[str, int]]]:
+        """Forget what is too old, and yield which removed texts may still be read.
+
+        They are pairs of room and number.
 
         What is removed within the block is noted too: by the time a thread is back with a text, its
         removal can be in the file, and nothing else would know of it.
         """
+        self._forget()
         removed = self._beside.removals()
         self._noted[id(removed)] = removed
         try:
