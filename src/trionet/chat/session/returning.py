@@ -247,9 +247,6 @@ class _Replay:
         self._history = history
         self._room = room
         self._brought = brought
-        # Whether the next event follows what was told. Before that, numbers that were never given
-        # look like lost ones; between events of one history, only the history's gaps are lost.
-        self._follows = False
         self._skipped_from: int | None = None
 
     def skip_to(self, number: int) -> None:
@@ -266,8 +263,10 @@ class _Replay:
         """
         gaps = self._history.gaps(self._room, self.after)
         pieces: list[bytes] = []
-        if happened and not self._follows:
-            self._follows = True
+        if happened:
+            # What is missing here may have gone since the last stretch: a file forgets what is too
+            # old, and another process may be late in writing it. (Or the number was never given, or
+            # its text was removed. Within a stretch only the history's gaps are lost.)
             pieces.append(self._missed(happened[0].number))
         start = 0
         for low, high in gaps:
