@@ -71,7 +71,7 @@ class Asker(Protocol):
 
     @property
     def former(self) -> bytes:
-        """The SHA-256 of a token that it has brought, but does not have any more; empty: none."""
+        """The SHA-256 of a token that it had as another member; empty: none."""
 
     def answer(self, event: Event) -> None:
         """Tell the peer something, at its cost."""
