@@ -18,7 +18,6 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,11 @@ _WITNESSES = ("Gil", "Hal")
 _SECONDS = 40
 _GRACE = 4
 
-# How many receipts are kept of a member, and so how many requests are unanswered at most.
-_RECEIPTS = 8
+# How many receipts are kept of a member. They must do for those that are not answered, and for
+# those that are asked for again.
+_RECEIPTS = 12
+_UNANSWERED = 8
+_ASKED_AGAIN = 4
 
 # How many bytes wait for somebody who does not read.
 _WAITING = 3_000
@@ -154,6 +156,8 @@ class Member(Follower):
         # With which life and which `hold` each unanswered request was sent first.
         self._sent: dict[int, tuple[int, bool]] = {}
         self._doubtful: set[int] = set()
+        # Those that may have been carried out in a gap of what it was told.
+        self._gapped: set[int] = set()
 
     @property
     def token(self) -> str | None:
@@ -193,7 +197,7 @@ class Member(Follower):
             id_ for id_, (begun, _) in self._sent.items()
             if begun == life and self.outcomes.get(id_, {}).get("type") in ("said", "acted", "told")
         ]  # fmt: skip
-        return kept[-_RECEIPTS:]
+        return kept[-_ASKED_AGAIN:]
 
     async def _send(self, request: Event) -> None:
         if self.is_in:
@@ -256,17 +260,20 @@ class Member(Follower):
             sent = self._sent.get(id_)
             if sent is None:
                 continue
-            if event["resumed"] and self._holds and sent == (len(self.lives) - 1, True):
-                if id_ not in self._doubtful:
-                    continue
+            is_kept = event["resumed"] and self._holds and sent == (len(self.lives) - 1, True)
+            if is_kept and id_ not in self._doubtful:
+                continue
             # There is no receipt. The replay tells, if it has everything.
             self._doubtful.add(id_)
-            is_told = request["type"] in ("say", "act") and request["room"] in self._spans
+            is_told = (
+                request.get("room") in self._spans
+                and id_ not in self._gapped
+                and sent[0] >= len(self.lives) - 2
+            )
             if id_ in self.outcomes:
                 del self._unanswered[id_]
-            elif request["type"] in ("say", "act", "tell"):
-                if not is_told or sent[0] < len(self.lives) - 2:
-                    self._give_up(id_)
+            elif request["type"] in ("say", "act", "tell") and not is_told:
+                self._give_up(id_)
 
     def _give_up(self, id_: int) -> None:
         del self._unanswered[id_]
@@ -299,9 +306,11 @@ class Member(Follower):
             self.lives[-1].missed.append(event)
             return
         self.missed.append({**event, "epoch": self.epochs[-1]})
-        for id_ in [*self._doubtful]:
-            if self._unanswered.get(id_, {}).get("room") == event["room"]:
-                self._give_up(id_)
+        for id_, request in [*self._unanswered.items()]:
+            if request.get("room") == event["room"]:
+                self._gapped.add(id_)
+                if id_ in self._doubtful:
+                    self._give_up(id_)
 
     def _take_error(self, event: Event, re: int | None) -> None:
         if event["code"] in ("name-taken", "closing") and re is None:
@@ -464,6 +473,20 @@ class WholeLives:
             )
             yield from (f"{member.who}: {fault}" for fault in of_one)
 
+    def counts(self) -> Counter[str]:
+        """Return how often what happened, so that one sees what a run is worth."""
+        counts = Counter(self.happened)
+        counts["events"] = sum(map(len, self.truth.values()))
+        for member in self.members:
+            counts["lives"] += len(member.lives)
+            counts["resumed"] += member.resumed
+            counts["gaps told"] += len(member.missed)
+            counts["dropped lines told"] += member.dropped
+            counts["private messages"] += sum(len(life.told) for life in member.lives)
+            counts["gaps in them told"] += sum(len(life.missed) for life in member.lives)
+            counts["answers that nobody knows"] += len(member.unsure)
+        return counts
+
     # -- the rules
 
     def _untold(self, member: Member, removed: Counter[Any]) -> Iterator[str]:
@@ -591,6 +614,7 @@ class WholeLives:
                 await nursery.start(self._hear, program, welcome["epoch"], name)
                 self._epoch = welcome["epoch"]
             nursery.start_soon(self._talk_on, program)
+            nursery.start_soon(self._ignore, room)
             self._room = room
             self._is_open.set()
             yield
@@ -626,6 +650,39 @@ class WholeLives:
                 await program.request("say", room=self._dice.choice(ROOMS), text=text)
                 await trio.sleep(self._dice.uniform(0, 0.2))
 
+    async def _ignore(self, room: Served) -> None:
+        """Be a person in the lobby who ignores members for a while, and hears nothing of them."""
+        client = await room.plain("Pat")
+        ignored: set[str] = set()
+
+        async def ask() -> None:
+            with suppress(*LOST):
+                while True:
+                    await trio.sleep(self._dice.uniform(0, 2))
+                    command = self._dice.choice(["/ignore", "/unignore"])
+                    await client.send(f"{command} {self._dice.choice(NICKS)}")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            while (line := await client.receive()) != "*** server is closing":
+                match line.replace(":", "").split(" "):
+                    case ["***", "you", "ignore", name]:
+                        ignored.add(name)
+                    case ["***", "you", "hear", name, "again"]:
+                        ignored.discard(name)
+                    case ["***", name, "is", "now", to] if name in ignored:
+                        ignored.remove(name)
+                        ignored.add(to)
+                    case ["***", name, "left", *_]:
+                        ignored.discard(name)
+                    case ["***" | "error", *_]:
+                        pass
+                    case ["*", name, *_] | [name, *_]:
+                        self.happened["heard by one who ignores others"] += 1
+                        if name in ignored:
+                            self._faults.append(f"Pat ignores {ignored}, and heard {line}")
+            nursery.cancel_scope.cancel()
+
     def _note_entered(self, epoch: str, name: str, event: Event) -> None:
         """Note the witness's own joining, of which only the other one is told, and it of none."""
         room, last = event["room"], event["last"]
@@ -647,7 +704,7 @@ class WholeLives:
                 self._faults.append(f"{member.who} does not hold, and {kept} is kept")
             numbers = [event["number"] for event in kept]
             if kept and numbers != [*range(numbers[0], life.newest + 1)]:
-                self._faults.append(f"{member.who} knows up to {life.newest}, and {numbers} are kept")
+                self._faults.append(f"{member.who} knows {life.newest}, and {numbers} are kept")
             for event in kept:
                 if life.told.get(event["number"], event) != event:
                     self._faults.append(f"{member.who} was told something else: {event}")
@@ -659,7 +716,7 @@ class WholeLives:
         number = itertools.count()
         await member.entered()
         while self._goes_on:
-            await member.wait_until(lambda: member.unanswered < _RECEIPTS - 1)
+            await member.wait_until(lambda: member.unanswered < _UNANSWERED)
             what = dice.choice([*("say", "act") * 3, *("tell",) * 5, *_REFUSALS, "join", "repeat"])
             text = f"{member.who} {next(number)} " + "x" * dice.choice([1, 30, 300])
             room = dice.choice(ROOMS)

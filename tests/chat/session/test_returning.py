@@ -417,6 +417,29 @@ async def test_an_unfit_name_is_not_an_error_with_a_valid_token(
         await program.expect_quiet()
 
 
+async def test_nothing_of_the_past_is_told_after_the_good_bye_of_a_drain(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", 3000)
+    async with served(forever=True) as room:
+        ann, welcome = await room.join("Ann")
+        for _ in range(40):
+            await ann.request("say", room="lobby", text="x" * 900)
+            await ann.expect("said")
+        bob = await room.connect("Bob", link=Link(capacity=2000))
+        back = {"seen": {"lobby": 0}, "epoch": welcome["epoch"]}
+        await bob.request("login", name="Bob", **back)
+        await bob.expect("welcome")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(room.server.drain, 5)
+            # Until the good-bye Bob reads nothing, so it is still told the past.
+            await ann.ask_behind_all("ping")
+            await ann.expect("closing")
+            before = await told(bob, "closing")
+            assert len(before) < 40
+            await bob.expect_closed()
+
+
 async def test_a_drain_holds_nobody(autojump_clock: trio.testing.MockClock) -> None:
     async with served() as room:
         ann, _ = await room.join("Ann", **HOLD)

@@ -77,6 +77,7 @@ class Board(Protocol):
     state: State
     views: RoomViews
     history: History | None
+    is_closing: bool
 
 
 class Returning:
@@ -183,9 +184,14 @@ class Returning:
                 self._enter(room)
 
     def _is_in(self, room: str) -> bool:
-        """Tell whether the session still has the member, and the member is in the room."""
+        """Tell whether the session still has the member, and the member is in the room.
+
+        Once the server is closing, the notice of that is the last thing that a member is told.
+        """
         member = self._guest.member
-        return member is not None and room in self._board.state.members[member].rooms
+        if member is None or self._board.is_closing:
+            return False
+        return room in self._board.state.members[member].rooms
 
     async def _tell(self, room: str, after: int, history: History, pace: Pace) -> bool:
         """Tell what came in a room after a number, and enter; return whether the peer is there."""
