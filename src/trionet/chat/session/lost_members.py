@@ -66,9 +66,13 @@ class Away:
     """The sessions that are away, and what is believed here.
 
     It is true while there is anything to look at.
+
+    Attributes:
+        epoch: the epoch that members were told before the log had it; empty: there is none.
     """
 
     def __init__(self, board: Board) -> None:
+        self.epoch = ""
         self._board = board
         self._places: dict[int, Member] = {}
         # Rooms that a member was in when it was lost.
@@ -328,6 +332,7 @@ class Away:
             untold: of each room with events that were never told here, and cannot be had any more,
                 the last of these numbers.
         """
+        self.epoch = epoch
         rooms = self._board.state.last_numbers()
         self._board.hub.publish(EpochChanged(epoch, rooms))
         for key, last in untold.items():

@@ -147,6 +147,11 @@ class Switchboard:
         return f"<trionet.chat.Switchboard: {state}, {len(self._local)} sessions, {self.state!r}>"
 
     @property
+    def epoch(self) -> str:
+        """The epoch that members were told last. A shared log may only get it yet."""
+        return self.away.epoch or self.state.epoch
+
+    @property
     def is_full(self) -> bool:
         """Whether the log is so long that whoever has more to say should wait: `Hub.wait_room`."""
         return self.hub.is_full or self.log.must_wait
@@ -410,6 +415,7 @@ class Switchboard:
         session.taken_over()
 
     def _epoch_began(self, event: events.EpochBegan) -> None:
+        self.away.epoch = ""
         rooms = self.state.last_numbers()
         self.hub.publish(EpochChanged(event.epoch, rooms))
 
