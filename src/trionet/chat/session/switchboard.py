@@ -345,6 +345,8 @@ class Switchboard:
         self.views.joined(event.room)
         if self.log.is_shared and self.away:
             self.away.publish_joined(event)
+            if self.away.is_there(event):
+                return
         else:
             # Before the subscription, so that the newcomer gets no `Joined` of its own.
             self.hub.publish(event, topic=event.room)
@@ -368,7 +370,8 @@ class Switchboard:
 
     def _renamed(self, event: events.Renamed) -> None:
         self.views.renamed(event.room)
-        self._publish(event)
+        if not self.away or self.away.is_renamed(event):
+            self._publish(event)
 
     def _told(self, event: events.Told) -> None:
         sender, receiver = self._local.get(event.member), self._local.get(event.receiver)
@@ -440,6 +443,7 @@ class Switchboard:
     def _named(self, event: events.Named) -> None:
         session = self._local.get(event.member)
         if session is not None:
+            self.away.note_named(event.member)
             session.named(event.name)
             if not event.was_told:
                 session.answer(Done(event.name, event.id))
