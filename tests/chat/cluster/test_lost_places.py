@@ -23,11 +23,12 @@ class Past:
         self._cluster = cluster
         self._length = len(cluster.redis.entries)
 
-    async def lose(self, *, first: str = "") -> None:
+    async def lose(self, *, first: str = "", seconds: float = 2) -> None:
         """Lose what has come since, and wait until all is well.
 
         Args:
             first: the node that comes back before all others; default: any.
+            seconds: how long the others cannot write; default 2.
         """
         await trio.sleep(0.05)
         redis = self._cluster.redis
@@ -36,7 +37,7 @@ class Past:
             first and command[0] == b"XADD" and first.encode() not in command[-1]
         )
         redis.changed()
-        await trio.sleep(2)
+        await trio.sleep(seconds)
         redis.heal()
         await trio.sleep(10)
 
@@ -107,6 +108,25 @@ async def test_whoever_has_another_name_keeps_it_though_the_log_has_lost_it(
             kinds = [event["type"] for event in await messages(member)]
             assert kinds == ["renamed", "renamed", "epoch"]
             assert await names(member, "lobby") == ["Ann", "Bert"]
+
+
+async def test_whoever_is_held_until_its_server_can_write_is_who_and_where_it_was(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        ann = await cluster.nodes[0].json("Ann", rooms=["lobby", "builds"])
+        bob = await cluster.nodes[1].json("Bob", rooms=["lobby", "builds"], hold=True)
+        await cluster.settle()
+        past = Past(cluster)
+        await bob.request("nick", name="Bert")
+        await bob.request("leave", room="lobby")
+        await past.lose(first="node-0", seconds=10)
+        assert await names(ann, "lobby") == ["Ann"]
+        assert await names(ann, "builds") == ["Ann", "Bert"]
+        await messages(bob)
+        await ann.request("say", room="lobby", text="not for Bert")
+        await bob.request("say", room="builds", text="here", id=1)
+        assert [event.get("re") for event in await messages(bob)] == [1]
 
 
 async def test_what_a_plain_member_says_goes_where_it_was_when_the_log_lost_its_move(

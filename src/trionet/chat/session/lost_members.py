@@ -90,7 +90,7 @@ class Away:
         self._displaced: set[int] = set()
         # Rooms that a member was in when it was lost.
         self._rooms: dict[int, list[str]] = {}
-        self._sessions: dict[ConnectionId, tuple[Local, LogIn]] = {}
+        self._sessions: dict[ConnectionId, tuple[Local, LogIn, Member]] = {}
         # Those whose logins are in what happens now, by their new numbers.
         self._back: dict[int, Local] = {}
         # The connections of those who were lost, by their former numbers.
@@ -202,7 +202,8 @@ class Away:
         login = LogIn(connection, place.name, names, None, token, hold, token, place.login)
         self._lost[member] = connection
         self._send_away(session)
-        self._sessions[connection] = session, login
+        place.rooms = tuple(rooms)
+        self._sessions[connection] = session, login, place
 
     def _send_away(self, session: Local) -> None:
         session.is_away = True
@@ -225,15 +226,12 @@ class Away:
 
     def _come_in(self, connection: ConnectionId, member: int) -> None:
         """Note that a member has come in again under a connection."""
-        session, login = self._sessions.pop(connection)
+        session, _, place = self._sessions.pop(connection)
         self._put_back(session, member)
         rooms = self._board.state.members[member].rooms
-        before = [name.key for name in login.rooms or ()]
-        # It has not lost those of before, unless it is being told the past and enters them later.
-        for room in rooms:
-            if room not in before:
-                self._board.hub.subscribe(session.box, room)
-        for room in before:
+        # It still has its rooms, unless it is being told the past and enters them later. If it was
+        # held in others, it leaves them (`coming_in_again`).
+        for room in place.rooms:
             if room not in rooms:
                 self._board.hub.unsubscribe(session.box, room)
 
@@ -280,20 +278,16 @@ class Away:
 
     def coming_in_again(self) -> list[Operation]:
         """Return what brings back all who are away."""
-        logins = [login for _, login in self._sessions.values()]
-        return [*[one for member in self._displaced for one in self._going_back(member)], *logins]
-
-    def _going_back(self, number: int) -> Iterator[Operation]:
-        """Yield what a member has to do to be in its place again."""
-        member, place = self._board.state.members[number], self._places[number]
-        if member.name != place.name:
-            yield Rename(number, place.name)
-        for room in member.rooms:
-            if room not in place.rooms:
-                yield Leave(number, room)
-        for room in place.rooms:
-            if room not in member.rooms:
-                yield Join(number, parse_room(room))
+        state = self._board.state
+        operations: list[Operation] = []
+        for number in self._displaced:
+            operations += _going_back(state.members[number], self._places[number])
+        for _, login, place in self._sessions.values():
+            operations.append(login)
+            held = state.find_again(place) if place.token else None
+            if held is not None:
+                operations += _going_back(held, place)
+        return operations
 
     def connection_of(self, member: int) -> ConnectionId | None:
         """Return the connection of a member, also if the log has just lost it."""
@@ -438,6 +432,18 @@ class Away:
             session = self._board.session_of(event.member)
             own = None if session is None else session.box
             self._board.hub.publish(event, topic=event.room, exclude=own)
+
+
+def _going_back(member: Member, place: Member) -> Iterator[Operation]:
+    """Yield what a member has to do to be in its place again."""
+    if member.name != place.name:
+        yield Rename(member.id, place.name)
+    for room in member.rooms:
+        if room not in place.rooms:
+            yield Leave(member.id, room)
+    for room in place.rooms:
+        if room not in member.rooms:
+            yield Join(member.id, parse_room(room))
 
 
 def _identity(member: Member) -> bytes | ConnectionId | None:
