@@ -108,12 +108,12 @@ class BatchLog(Generic[E]):
     @property
     def must_wait(self) -> bool:
         """Whether `wait_room` would wait: the log is full, or others already wait for room."""
-        return bool(self._gate) or self.is_full
+        return self._gate.waiting > 0 or self.is_full
 
     @property
     def others_wait(self) -> bool:
         """Whether tasks wait for room: whoever appends without waiting takes it from them."""
-        return bool(self._gate)
+        return self._gate.waiting > 0
 
     def readings(self) -> list[Reading]:
         """Return what can be told of this hub in numbers. Never a checkpoint.
@@ -180,7 +180,7 @@ class BatchLog(Generic[E]):
         try:
             await self._gate.wait(lambda: self._ended or not self.is_full, much)
         finally:
-            if self._gate and not self._ended and self._batch is None:
+            if self._gate.waiting and not self._ended and self._batch is None:
                 # This task may append nothing, and then no batch would come that lets the others
                 # in. An empty batch does.
                 self._open_batch()
@@ -247,7 +247,7 @@ class BatchLog(Generic[E]):
                     self._latency.observe(perf_counter() - self._delivering_since)
                 # Do not keep the batch alive until the next one comes.
                 del batch
-                if self._gate and not self.is_full:
+                if self._gate.waiting and not self.is_full:
                     self._gate.let_some_in()
         finally:
             self._end()
