@@ -67,6 +67,11 @@ class Received(Generic[LineT]):
         return self._lines_out + held
 
     @property
+    def holds_lines(self) -> bool:
+        """Whether `take_held` may have something to return."""
+        return bool(self._pending or self._decoder.held)
+
+    @property
     def rest(self) -> bytes:
         """What follows the last line that was handed out, without an end of line."""
         rest: bytes = self._decoder.rest

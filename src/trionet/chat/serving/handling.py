@@ -118,7 +118,9 @@ class Chat:
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says
                         # 1,000.
-                        if session.ended or hub.must_wait or board.log.must_wait:
+                        if not connection.lines.holds_lines or session.ended:
+                            break
+                        if hub.must_wait or board.log.must_wait:
                             break
                         # What a stranger causes is not in the log, and after the good-bye nothing
                         # is, so the log does not fill. Where 100 members had sent 64 KiB each, a
