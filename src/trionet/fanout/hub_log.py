@@ -97,13 +97,16 @@ class BatchLog(Generic[E]):
 
         Ask before each line that costs something. Appending works all the same.
         """
-        entries, size = self._pending
+        entries, size = self.waiting
         return entries > HIGH_WATER or size > HIGH_WATER_BYTES
 
     @property
     def waiting(self) -> tuple[int, int]:
         """How many entries are not delivered yet, and how many bytes."""
-        return self._pending
+        batch = self._batch
+        if batch is None:
+            return self._delivering, self._delivering_bytes
+        return self._delivering + batch.size, self._delivering_bytes + batch.bytes
 
     @property
     def must_wait(self) -> bool:
@@ -120,7 +123,7 @@ class BatchLog(Generic[E]):
 
         A service with a hub tells them with ``server.metrics.add(hub.readings)``.
         """
-        entries, _ = self._pending
+        entries, _ = self.waiting
         since = self._delivering_since if self._delivering else self._began
         return [
             self._batches.reading("trionet_batch_entries", "Entries of a batch of a hub's log."),
@@ -251,13 +254,6 @@ class BatchLog(Generic[E]):
                     self._gate.let_some_in()
         finally:
             self._end()
-
-    @property
-    def _pending(self) -> tuple[int, int]:
-        batch = self._batch
-        if batch is None:
-            return self._delivering, self._delivering_bytes
-        return self._delivering + batch.size, self._delivering_bytes + batch.bytes
 
     def _check_started(self) -> None:
         if not self._started:
