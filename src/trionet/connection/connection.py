@@ -127,7 +127,8 @@ class Connection(Ends, Generic[LineT]):
     def __init__(
         self, stream: trio.abc.Stream, nursery: trio.Nursery, shared: Shared, number: int = 0
     ) -> None:
-        check_stream(stream, methods=["send_all"])
+        if not hasattr(stream, "send_all"):
+            check_stream(stream, methods=["send_all"])
         if type(nursery) is not trio.Nursery:
             check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
         if type(shared) is not Shared:
