@@ -9,8 +9,7 @@ with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Generic, cast
 
@@ -28,6 +27,8 @@ from trionet.connection.outbox import Outbox
 from trionet.connection.paced_reader import PacedLineReader
 from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
+from trionet.connection.received import LineRules
+from trionet.connection.safe_notices import SafeNotices
 from trionet.connection.serving_options import ServingOptions
 from trionet.connection.when_slow import WhenSlow
 from trionet.encoding import encode_lines, join_lines
@@ -59,11 +60,12 @@ class Shared:
     Attributes:
         options: those of the server.
         deadlines: watches theirs.
-        encode_notice: turns a notice into lines, and never raises.
+        notices: turns a notice into lines.
         deferred: the server's deferred sends; default ``None``: nothing is deferred.
         on_identified: called with each connection that is identified, and its name; default
             ``None``.
         server: the server; default ``None``: other code makes the connections by hand.
+        rules: what lines may be, by the options.
 
     Raises:
         TypeError: one is of the wrong kind; the message says what to write.
@@ -71,14 +73,25 @@ class Shared:
 
     options: ServingOptions
     deadlines: Deadlines
-    encode_notice: EncodeNotice
+    notices: SafeNotices
     deferred: DeferredSends | None = None
     on_identified: Callable[[Connection[Any], str], object] | None = None
     server: Server | None = None
+    rules: LineRules = field(init=False)
 
     def __post_init__(self) -> None:
         check_kind("options", self.options, ServingOptions, hint="ServingOptions()")
         check_kind("deadlines", self.deadlines, Deadlines, hint="Deadlines()")
+        limits, options = self.options.limits, self.options
+        rules = LineRules(
+            max_line=limits.max_line,
+            max_unending=limits.max_unending,
+            refuse_http=options.refuse_http,
+            opening=options.opening,
+            decode=options.decode,
+        )
+        # It cannot be set in any other way: the class is frozen.
+        object.__setattr__(self, "rules", rules)
 
 
 class Connection(Ends, Generic[LineT]):
@@ -127,8 +140,8 @@ class Connection(Ends, Generic[LineT]):
     def __init__(
         self, stream: trio.abc.Stream, nursery: trio.Nursery, shared: Shared, number: int = 0
     ) -> None:
-        if not hasattr(stream, "send_all"):
-            check_stream(stream, methods=["send_all"])
+        if not (hasattr(stream, "send_all") and hasattr(stream, "receive_some")):
+            check_stream(stream, methods=["send_all", "receive_some"])
         if type(nursery) is not trio.Nursery:
             check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
         if type(shared) is not Shared:
@@ -145,18 +158,13 @@ class Connection(Ends, Generic[LineT]):
         # Only a connection that other code made by hand has none.
         self.server: Server = shared.server  # type: ignore[assignment]
         self._state: SimpleNamespace | None = None
-        reader: Any = LineReader
+        self.lines: LineReader[LineT]
         if limits.rate:
-            reader = partial(PacedLineReader, rate=limits.rate, burst=limits.burst)
-        self.lines: LineReader[LineT] = reader(
-            stream,
-            max_line=limits.max_line,
-            max_unending=limits.max_unending,
-            refuse_http=options.refuse_http,
-            on_bad_line=self._answer,
-            opening=options.opening,
-            decode=decode,
-        )
+            paced: PacedLineReader[LineT]
+            self.lines = paced = PacedLineReader.of_server(stream, shared.rules, self._answer)
+            paced.pace(limits.rate, limits.burst)
+        else:
+            self.lines = LineReader.of_server(stream, shared.rules, self._answer)
         self.opened_at = self.lines.waiting_since
         if identifies:
             self.lines.read_size = _STRANGER_READ_SIZE
@@ -166,17 +174,16 @@ class Connection(Ends, Generic[LineT]):
             framed = cast(Framed, stream)
             wire, framing = framed.wire, framed.framing
             framed.max_line = longest_line(limits, options.opening)
-        self.outbox = Outbox(
+        self.outbox = Outbox.of_server(
             wire,
             nursery,
-            max_waiting=limits.max_waiting,
-            when_slow=options.when_slow,
-            encode_notice=shared.encode_notice,
-            on_overflow=self._give_up if options.when_slow is _DISCONNECT else None,
-            on_blocked=self._watch if limits.write_timeout else None,
-            deferred=shared.deferred,
-            framing=framing,
-            is_checked=True,
+            limits.max_waiting,
+            options.when_slow,
+            shared.notices,
+            self._give_up if options.when_slow is _DISCONNECT else None,
+            self._watch if limits.write_timeout else None,
+            shared.deferred,
+            framing,
         )
         self.decode = decode
         self.outbox.takes_tail = not decode
