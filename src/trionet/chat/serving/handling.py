@@ -85,13 +85,13 @@ class Chat:
     async def handle(self, connection: Connection) -> None:
         """Serve one connection until its session or its input ends."""
         hub, board = self.hub, self.board
-        session = Session(
+        session = Session.of_server(
             board,
             connection.outbox,
             self.door.wire,
             connection.lines.charge,
-            encode_notice=self.door.encode_notice,
-            on_taken_over=connection.lines.stop,
+            self.door.encode_notice,
+            connection.lines.stop,
         )
         self.door.receive(session, connection)
         host = host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix)
