@@ -230,8 +230,7 @@ class Chat:
             return
         if connection.name is None and session.member is not None:
             # Whoever has come back is no longer held, and whoever is new may need a place.
-            self.places.released(session.member)
-            self.places.make_place(host)
+            self.places.logged_in(session.member, host)
             # A login takes its time in a shared log, and few wait for it through an outage.
             if self.board.log.is_shared and _is_gone(connection):
                 session.peer_has_gone()
