@@ -25,7 +25,7 @@ from trionet.connection.hanging_up import Ends
 from trionet.connection.input_end import InputEnd
 from trionet.connection.outbox import Outbox
 from trionet.connection.paced_reader import PacedLineReader
-from trionet.connection.peer import peer_of
+from trionet.connection.peer import host_of_peer, peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
 from trionet.connection.received import LineRules
 from trionet.connection.safe_notices import SafeNotices
@@ -108,6 +108,8 @@ class Connection(Ends, Generic[LineT]):
             of `trionet.serve`.
         peer: the peer's display address. Peers on a Unix socket have no address of their own, and
             are told apart by their number: ``unix:/run/room#17``.
+        host: what counts as the peer's host, for limits on what one host may have; ``None``: it has
+            none, as on a Unix socket.
         lines: the peer's lines. ``async for line in connection.lines`` gives each good line and
             answers each bad one, by default with ``error: REASON``; ``receive_batch`` gives both.
             They end when the peer ends or resets the connection, when a deadline has passed, and
@@ -132,6 +134,7 @@ class Connection(Ends, Generic[LineT]):
         "_shared",
         "_state",
         "decode",
+        "host",
         "id",
         "peer",
         "server",
@@ -154,7 +157,7 @@ class Connection(Ends, Generic[LineT]):
         self._shared = shared
         self.stream = stream
         self.id = number
-        self.peer = peer_of(stream, number)
+        self.meet_peer()
         # Only a connection that other code made by hand has none.
         self.server: Server = shared.server  # type: ignore[assignment]
         self._state: SimpleNamespace | None = None
@@ -279,6 +282,15 @@ class Connection(Ends, Generic[LineT]):
         """
         # All peers share the function, so a fault in it is logged once and not for each peer.
         self.outbox.notices = self.outbox.notices.replaced(encode_notice)
+
+    def meet_peer(self) -> None:
+        """Look at the stream who the peer is: a handshake may tell more. Never a checkpoint.
+
+        The server calls it.
+        """
+        stream = self.stream
+        self.peer = peer_of(stream, self.id)
+        self.host = host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
 
     def note_passed(self, deadline: str) -> None:
         """Count a deadline that has passed, in the server's metrics. Never a checkpoint."""

@@ -20,7 +20,7 @@ from trionet.chat.session.passwords import Password
 from trionet.chat.session.session import Session
 from trionet.chat.session.switchboard import Switchboard
 from trionet.connection.connection import Connection
-from trionet.connection.peer import host_of_peer, is_private
+from trionet.connection.peer import is_private
 from trionet.fanout.hub import Hub
 from trionet.fanout.hub_log import HIGH_WATER
 from trionet.lines import Line
@@ -45,7 +45,6 @@ class Chat:
         door: which format a peer speaks.
         last_words: waits, in a drain, until all has been said.
         places: which held member leaves where there are too many.
-        ipv6_prefix: see `trionet.Limits`.
         password: what whoever logs in must know; default ``None``: nothing.
         parting: members whose departure is still on its way to a shared log, and their hosts.
         newcomers: the waits of those whose login waits for room in the log.
@@ -58,7 +57,6 @@ class Chat:
     door: Door
     last_words: LastWords
     places: HeldPlaces
-    ipv6_prefix: int
     password: Password | None = None
     turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
     gate: trio.Lock = field(default_factory=trio.Lock)
@@ -94,7 +92,7 @@ class Chat:
             connection.lines.stop,
         )
         self.door.receive(session, connection)
-        host = host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix)
+        host = connection.host
         if self.password is not None:
             session.admission = Admission(
                 self.password, host, is_private=is_private(connection.stream)
