@@ -1,6 +1,6 @@
 """Measure rooms and JSON lines by the server's CPU time, as ratios within one run.
 
-    python -m benchmarks.rooms                 all of it, in some three minutes
+    python -m benchmarks.rooms                 all of it, in some five minutes
     python -m benchmarks.rooms --rounds 3
 
 It measures the server's CPU time, not wall-clock time, because other programs disturb it least. A
@@ -11,6 +11,7 @@ output.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import select
 import socket
@@ -44,8 +45,11 @@ PATIENCE = 20.0
 MEMBERS = 100
 TALKERS = 20
 SIZES = (32, 512)
-# Lines that each of them sends before all that has been sent is heard: 500 in flight.
-FLIGHT = 25
+KINDS = ("plain", "JSON", "JSON with ids")
+# Lines that each of them sends before all that has been sent is heard: 100, 200 and 500 in flight.
+FLIGHTS = (5, 10, 25)
+# How many messages are measured at a time.
+MESSAGES = 25_000
 
 
 class Chat:
@@ -155,8 +159,11 @@ def login(number: int, *, is_json: bool, rooms: Sequence[str] = ("lobby",)) -> b
     return json.dumps({"type": "login", "name": f"m{number}", "rooms": rooms}).encode() + b"\n"
 
 
-def fan_out(kind: str, size: int, flights: int) -> float:
-    """Return deliveries a second of server CPU, for members of one format."""
+def fan_out(kind: str, size: int, flight: int) -> float:
+    """Return deliveries a second of server CPU, for members of one format.
+
+    Each talker sends `flight` lines at a time.
+    """
     is_json = kind != "plain"
     with served() as chat:
         chat.join([login(n, is_json=is_json) for n in range(MEMBERS)], at_once=MEMBERS)
@@ -164,15 +171,16 @@ def fan_out(kind: str, size: int, flights: int) -> float:
         if is_json:
             more = ',"id":%d' if kind == "JSON with ids" else ""
             form = '{"type":"say","room":"lobby","text":"' + text + '"' + more + "}\n"
-            data = "".join(form % n if more else form for n in range(FLIGHT)).encode()
+            data = "".join(form % n if more else form for n in range(flight)).encode()
         else:
-            data = f"{text}\n".encode() * FLIGHT
+            data = f"{text}\n".encode() * flight
         before = chat.cpu()
         heard = MEMBERS if is_json else MEMBERS - 1
         talkers = [(client, data) for client in chat.clients[:TALKERS]]
+        flights = MESSAGES // (TALKERS * flight)
         for _ in range(flights):
-            chat.say_all(talkers, TALKERS * FLIGHT * heard)
-        return TALKERS * FLIGHT * flights * MEMBERS / (chat.cpu() - before)
+            chat.say_all(talkers, TALKERS * flight * heard)
+        return TALKERS * flight * flights * MEMBERS / (chat.cpu() - before)
 
 
 def quiet_rooms(*, is_json: bool, turns: int) -> tuple[float, float]:
@@ -244,13 +252,15 @@ def main() -> None:
     rounds = range(parser.parse_args().rounds)
     machine.allow_descriptors()
     print("deliveries a second of server CPU, 100 members, 20 talkers")
-    for size in SIZES:
-        rates = {
-            kind: statistics.median(fan_out(kind, size, 50) for _ in rounds)
-            for kind in ("plain", "JSON", "JSON with ids")
-        }
-        for kind, rate in rates.items():
-            print(f"  {size} bytes, {kind}: {rate:,.0f}, {rate / rates['plain']:.2f} of plain")
+    for size, flight in itertools.product(SIZES, FLIGHTS):
+        # All formats in turn, because the machine's speed changes.
+        turns = [[fan_out(kind, size, flight) for kind in KINDS] for _ in rounds]
+        for kind, rates in zip(KINDS, zip(*turns, strict=True), strict=True):
+            of_plain = (rate / turn[0] for rate, turn in zip(rates, turns, strict=True))
+            print(
+                f"  {size} bytes, {TALKERS * flight} in flight, {kind}:"
+                f" {statistics.median(rates):,.0f}, {statistics.median(of_plain):.2f} of plain"
+            )
     for kind, is_json in (("plain", False), ("JSON", True)):
         pairs = [quiet_rooms(is_json=is_json, turns=5) for _ in rounds]
         many, one = (statistics.median(side) for side in zip(*pairs, strict=True))

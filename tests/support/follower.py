@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +31,8 @@ class Follower:
     Args:
         name: what it is called.
         connect: opens another connection.
+        rooms: where it starts; the lobby must be the first.
+        pause: returns for how many seconds it is away when it has lost a connection.
 
     Attributes:
         transcript: every event of its rooms, without `re`, in the order in which it was told.
@@ -42,7 +44,14 @@ class Follower:
         is_in: whether it is in the lobby, over the connection of now.
     """
 
-    def __init__(self, name: str, connect: Connect) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Connect,
+        *,
+        rooms: Sequence[str] = ("lobby",),
+        pause: Callable[[], float] = lambda: 0.01,
+    ) -> None:
         self.name = name
         self.transcript: list[Event] = []
         self.answered: list[int] = []
@@ -52,6 +61,8 @@ class Follower:
         self.epochs: list[str] = []
         self.is_in = False
         self._connect = connect
+        self._rooms = rooms
+        self._pause = pause
         self._token: str | None = None
         self._seen: dict[str, int] = {}
         self._ids = itertools.count(1)
@@ -60,10 +71,10 @@ class Follower:
         # Set, and replaced, with each event.
         self._told = trio.Event()
 
-    async def say(self, text: str) -> None:
-        """Say something in the lobby, now or when the connection is back."""
+    async def say(self, text: str, room: str = "lobby") -> None:
+        """Say something in a room, now or when the connection is back."""
         id_ = next(self._ids)
-        request = {"type": "say", "room": "lobby", "text": text, "id": id_}
+        request = {"type": "say", "room": room, "text": text, "id": id_}
         self._unanswered[id_] = request
         await self._send(request)
 
@@ -80,6 +91,12 @@ class Follower:
         while not is_so():
             await self._told.wait()
 
+    def has_missed(self, room: str, number: int) -> bool:
+        """Tell whether it was told that it has missed an event."""
+        return any(
+            gap["room"] == room and gap["after"] < number < gap["before"] for gap in self.missed
+        )
+
     async def run(self) -> None:
         """Come back whenever the connection is lost, until cancelled."""
         while True:
@@ -88,7 +105,7 @@ class Follower:
                     await self._converse(LineStream(self.stream))
             except (*_LOST, OSError, TrionetError):
                 pass
-            await trio.sleep(0.01)
+            await trio.sleep(self._pause())
 
     async def _send(self, request: Event) -> None:
         if self.stream is not None and self.is_in:
@@ -98,7 +115,7 @@ class Follower:
 
     async def _converse(self, lines: LineStream) -> None:
         self.is_in = False
-        login: Event = {"type": "login", "name": self.name, "hold": True}
+        login: Event = {"type": "login", "name": self.name, "hold": True, "rooms": self._rooms}
         if self._token is not None:
             login.update(token=self._token, epoch=self.epochs[-1], seen=self._seen)
         await lines.send(json.dumps(login))
@@ -109,7 +126,7 @@ class Follower:
             self._take(event)
             self._told.set()
             self._told = trio.Event()
-            if event["type"] == "entered":
+            if event["type"] == "entered" and event["room"] == "lobby":
                 for request in list(self._unanswered.values()):
                     await self._send(request)
 
@@ -136,7 +153,7 @@ class Follower:
                     self._unanswered.pop(re, None)
                 if number <= self._seen.get(room, 0):
                     # A receipt that came again.
-                    assert event in self.transcript
+                    assert event in self.transcript or self.has_missed(room, number), event
                     return
                 self._seen[room] = number
                 self.transcript.append(event)

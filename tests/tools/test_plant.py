@@ -30,8 +30,8 @@ def test_there_is_a_patch_for_each_fault_that_a_server_must_never_have() -> None
         "removed_text_comes_back_from_the_file", "unclean_end_taken_for_clean",
         "unwritten_events_missing_in_pages",
         # Of errands, of coming back, and of slow readers.
-        "gap_untold", "errand_overtaken", "quit_is_held", "past_told_beside_the_present",
-        "dropped_lines_forgotten",
+        "gap_untold", "gap_between_stretches_untold", "errand_overtaken", "quit_is_held",
+        "past_told_beside_the_present", "dropped_lines_forgotten",
         # Of browsers.
         "frames_cut_at_line_ends", "goodbye_behind_half_a_frame", "pongs_dropped",
         # Of the chat's client for programs.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
-from trionet.chat.history import message_runs
+from trionet.chat.history import message_runs, reading
 from trionet.chat.history.file_history import FileHistory, open_history
 from trionet.chat.history.history import Found, History, Page, Query
 from trionet.chat.names.room_names import LOBBY_NAME, parse_room
@@ -166,6 +167,48 @@ async def test_a_stretch_whose_texts_are_all_removed_is_not_taken_for_the_end(fi
         history.append(removals)
         stretch = await history.since("lobby", 0, 1_000)
         assert [event.number for event in stretch][:2] == [101, 102]
+
+
+async def test_a_stretch_is_of_one_moment_though_old_events_are_forgotten_meanwhile(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ask = 0, reading._ask
+    async with open_history(file) as history:
+        history.append([said(number) for number in range(1, 1_201)])
+        await written(history)
+
+        def ask_and_forget(*given: Any) -> Any:
+            nonlocal asked
+            answer, asked = ask(*given), asked + 1
+            history._store.forget(101, 2_000)
+            return answer
+
+        monkeypatch.setattr(reading, "_ask", ask_and_forget)
+        stretch = await history.since("lobby", 0, 64 << 10)
+        assert asked > 1
+        assert [event.number for event in stretch] == list(range(1, 201))
+        assert [event.number for event in await history.since("lobby", 0, 1)][:2] == [101, 102]
+
+
+async def test_a_stretch_has_what_is_in_memory_though_that_moves_on_while_the_file_is_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_history(file) as history:
+        # More than memory holds, and what it does not hold is forgotten.
+        history.append([said(number) for number in range(1, 1_101)])
+        await written(history)
+        history._store.forget(101, 2_000)
+        read = history._read
+
+        async def read_slowly(*given: Any) -> Any:
+            answer = await read(*given)
+            history.append([said(number) for number in range(1_101, 1_111)])
+            await written(history)
+            return answer
+
+        monkeypatch.setattr(history, "_read", read_slowly)
+        stretch = await history.since("lobby", 0, 64 << 10)
+        assert [event.number for event in stretch][:2] == [111, 112]
 
 
 async def test_the_newest_messages_that_match_are_found_wherever_they_are(file: Path) -> None:

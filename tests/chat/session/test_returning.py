@@ -13,8 +13,11 @@ import trio.testing
 from program import Event, Program, served
 from trionet import Limits
 from trionet.chat import server
-from trionet.chat.serving import handling
+from trionet.chat.history.memory import MemoryHistory
+from trionet.chat.history.message_runs import last_number
+from trionet.chat.serving import handling, history_choice
 from trionet.chat.session import returning
+from trionet.chat.state.events import RoomEvent
 from trionet.testing import Link
 
 HOLD: dict[str, Any] = {"hold": True}
@@ -278,6 +281,54 @@ async def test_what_memory_has_forgotten_is_told_as_missed(
         assert await bob.receive() == {"type": "missed", "room": "lobby", "after": 1, "before": 103}
         events = await told(bob, "entered")
         assert numbers(events[:-1]) == list(range(103, 1102))
+
+
+class Forgetful(MemoryHistory):
+    """A history that forgets while it is told, and does not know later what it has had.
+
+    One in a file is like that: it forgets what is too old, and another process may be late in
+    writing it.
+
+    Attributes:
+        forgets: how many events it forgets beyond each stretch.
+    """
+
+    forgets = 0
+    _floor = 0
+
+    async def since(self, room: str, after: int, most_bytes: int) -> list[RoomEvent]:
+        stretch = await super().since(room, max(after, self._floor), most_bytes)
+        if stretch:
+            self._floor = last_number(stretch[-1]) + self.forgets
+        return stretch
+
+    def recent(self, room: str, after: int) -> list[RoomEvent] | None:
+        return super().recent(room, after) if after >= self._floor else None
+
+
+@pytest.mark.parametrize("forgets", [0, 1, 15, 500])
+async def test_what_is_forgotten_during_the_replay_is_told_as_missed(
+    forgets: int, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", 3000)
+    monkeypatch.setattr(history_choice, "MemoryHistory", Forgetful)
+    monkeypatch.setattr(Forgetful, "forgets", forgets)
+    async with served() as room:
+        ann, welcome = await room.join("Ann")
+        await say(ann, *map(str, range(200)))
+        bob, _ = await room.log_in("Bob", seen={"lobby": 1}, epoch=welcome["epoch"])
+        events = await told(bob, "entered")
+        last, gaps = 1, 0
+        for event in events[:-1]:
+            if event["type"] == "missed":
+                assert event["after"] == last < event["before"] - 1
+                last, gaps = event["before"] - 1, gaps + 1
+            else:
+                assert event["number"] == last + 1
+                last = event["number"]
+        # His own joining is the last.
+        assert events[-1]["last"] == last + 1
+        assert bool(gaps) is bool(forgets)
 
 
 async def test_only_the_newest_events_are_replayed(

@@ -119,6 +119,9 @@ class Reader:
         found: list[RoomEvent] = []
         rows, left = _FIRST, most_bytes
         with self._connection() as at:
+            # One transaction sees the file as of one moment. Otherwise, events that are forgotten
+            # between two questions would be a gap that nobody notices.
+            at.execute("BEGIN")
             while left > 0:
                 answer = _ask(at, _PAGE_AFTER, room, number, before, rows)
                 events = read_rows(answer)[1]
@@ -128,6 +131,7 @@ class Reader:
                 number, size = events[-1].number, len(answer[0])
                 left -= size
                 rows = max(1, min(_AT_ONCE, left * rows // size))
+            at.execute("COMMIT")
         return found
 
     def one(self, room: str, number: int) -> RoomEvent | None:

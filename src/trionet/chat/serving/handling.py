@@ -208,9 +208,10 @@ class Chat:
                     partial(_input_has_ended, connection),
                     connection.postpone_login,
                 )
-                await session.run_errand(pacer)
-                # The errand may have been a login.
-                self._identify(session, connection, host)
+                while session.errand is not None and not session.ended:
+                    await session.run_errand(pacer)
+                    # It may have been a login, and the next one may take minutes.
+                    self._identify(session, connection, host)
 
     async def _wait_turn(self) -> None:
         """Have a newcomer wait for room in the log, but not once a drain has begun."""

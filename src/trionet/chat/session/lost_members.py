@@ -182,11 +182,14 @@ class Away:
         session, login, former = self._sessions.pop(connection)
         self._put_back(session, former, member)
         rooms = self._board.state.members[member].rooms
+        before = [name.key for name in login.rooms or ()]
+        # It has not lost those of before, unless it is being told the past and enters them later.
         for room in rooms:
-            self._board.hub.subscribe(session.box, room)
-        for name in login.rooms or ():
-            if name.key not in rooms:
-                self._board.hub.unsubscribe(session.box, name.key)
+            if room not in before:
+                self._board.hub.subscribe(session.box, room)
+        for room in before:
+            if room not in rooms:
+                self._board.hub.unsubscribe(session.box, room)
 
     def _put_back(self, session: Local, former: int, member: int) -> None:
         board = self._board

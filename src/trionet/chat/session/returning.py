@@ -62,6 +62,9 @@ class Guest(Protocol):
     def answer(self, event: Event) -> None:
         """Tell the peer something, at its cost."""
 
+    async def settle(self) -> None:
+        """Wait until the log has its member, if it has lost it; with a local log, not at all."""
+
 
 class Board(Protocol):
     """The switchboard, as a welcome sees it. `trionet.chat.Switchboard` implements it."""
@@ -97,9 +100,13 @@ class Returning:
         self._arrival = arrival
         self._joined = joined
         self._brought = hash_of(arrival.brought)
-        self._is_same_epoch = arrival.epoch == board.state.epoch
         # Whether it has to be told some of the past, room by room.
         self._is_behind = False
+
+    @property
+    def _is_same_epoch(self) -> bool:
+        """Whether the numbers that it brought are of the epoch of now. A shared log may change."""
+        return self._arrival.epoch == self._board.state.epoch
 
     def welcome(self) -> None:
         """Tell the member all that can be told at once; what is left is the session's errand."""
@@ -156,13 +163,15 @@ class Returning:
             guest.answer(Missed(room, after, self._last(room) + 1))
         if self._is_behind:
             hub.subscribe(guest.box, room)
-        guest.answer(self._board.views.entered(self._login.member, room, self._login.id))
+        assert guest.member is not None
+        guest.answer(self._board.views.entered(guest.member, room, self._login.id))
 
     async def _tell_rooms(self, pace: Pace) -> None:
         """Tell each room in turn, no faster than the member reads."""
         # What is sent past the hub must not overtake what is in its log.
         await pace.settle()
         for room in self._login.rooms:
+            await self._guest.settle()
             after = self._lacks(room) if self._is_in(room) else None
             if after is not None and self._board.history is not None:
                 if not await self._tell(room, after, self._board.history, pace):
@@ -184,8 +193,9 @@ class Returning:
         is_over = False
         while not is_over:
             async with pace.turn():
+                await self._guest.settle()
                 if not self._is_in(room):
-                    return False
+                    return True
                 is_over = await self._tell_some(room, replay, last, history, pace)
                 await pace.settle(_PATIENCE)
             if not await pace.settle():
@@ -196,6 +206,9 @@ class Returning:
         self, room: str, replay: _Replay, last: int, history: History, pace: Pace
     ) -> bool:
         """Tell a page, or what is left of the past; return whether the member has entered."""
+        if not self._is_same_epoch:
+            self._enter(room, replay.end(self._last(room)))
+            return True
         own = self._joined.get(room)
         recent = history.recent(room, replay.after)
         is_behind = replay.after - last > MOST
@@ -211,10 +224,11 @@ class Returning:
         happened: Sequence[RoomEvent] = ()
         with suppress(TrionetError):
             happened = await pace.ask(history.since, room, replay.after, PAGE_BYTES)
+        await self._guest.settle()
         if not self._is_in(room):
             return True
-        if not happened:
-            # The rest is lost: forgotten, or on a disk that cannot be read.
+        if not happened or not self._is_same_epoch:
+            # The rest is lost: forgotten, on a disk that cannot be read, or of another epoch.
             self._enter(room, replay.end(self._last(room)))
             return True
         pace.put(replay.encode(happened, own=own))
@@ -247,9 +261,6 @@ class _Replay:
         self._history = history
         self._room = room
         self._brought = brought
-        # Whether the next event follows what was told. Before that, numbers that were never given
-        # look like lost ones; between events of one history, only the history's gaps are lost.
-        self._follows = False
         self._skipped_from: int | None = None
 
     def skip_to(self, number: int) -> None:
@@ -266,8 +277,10 @@ class _Replay:
         """
         gaps = self._history.gaps(self._room, self.after)
         pieces: list[bytes] = []
-        if happened and not self._follows:
-            self._follows = True
+        if happened:
+            # What is missing here may have gone since the last stretch: a file forgets what is too
+            # old, and another process may be late in writing it. (Or the number was never given, or
+            # its text was removed. Within a stretch only the history's gaps are lost.)
             pieces.append(self._missed(happened[0].number))
         start = 0
         for low, high in gaps:

@@ -296,14 +296,14 @@ class Session(Answering):
     # -- what the switchboard calls
 
     async def run_errand(self, pace: Pace) -> None:
-        """Carry out the errand, if there is one.
+        """Carry out the errand, if there is one. It may leave another.
 
         Args:
             pace: how fast it may go.
 
         Cancellation: the errand is given up; what was sent so far stays sent.
         """
-        while self.errand is not None and not self.ended:
+        if self.errand is not None and not self.ended:
             errand, self.errand = self.errand, None
             await errand(pace)
 
