@@ -47,6 +47,7 @@ def shape(lines: list[Line]) -> list[str | int]:
         # Does not begin like it.
         (b"x" * 11 + b"\n{}\n" + b"y" * 11 + b"\n", [10, "{}", 10]),
         (b"\n{}\n" + b"y" * 11 + b"\n", ["", "{}", 10]),
+        (b"a{" + b"x" * 20 + b"\n{}\n", [10, "{}"]),
         (b"{", []),
         (b"", []),
     ],

@@ -22,7 +22,8 @@ NOT_WAITING = math.inf
 class LineRules:
     """What a peer's lines may be. The arguments are those of `trionet.LineReader`.
 
-    All connections of a server share one. To make its parts for each of them took 0.5 % of a login.
+    All connections of a server share one. When each made its own, and checked what it is made of, a
+    login took 1.6 % more instructions.
     """
 
     __slots__ = ("decode", "first_line", "max_line", "max_unending")
