@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from trionet.abc import Box
 from trionet.chat.formats.answers import Event, Mistaken
-from trionet.chat.formats.wire_format import WireFormat, check_format
+from trionet.chat.formats.wire_format import WireFormat
 from trionet.chat.names.names import TOO_MANY_REFUSED
 from trionet.chat.session.switchboard import Switchboard
 from trionet.chat.state.operations import RequestId
@@ -38,7 +38,7 @@ class Answering:
         box: Box,
         wire: WireFormat,
         charge: Callable[[int], object],
-        encode_notice: EncodeNotice | None,
+        encode_notice: EncodeNotice,
     ) -> None:
         self.ended = False
         self.member: int | None = None
@@ -46,11 +46,7 @@ class Answering:
         self.wire = wire
         self._board = board
         self._charge = charge
-        try:
-            self._encode_notice = encode_notice or wire.encode_notice
-        except AttributeError:
-            check_format(wire)
-            raise
+        self._encode_notice = encode_notice
         self._refused = 0
 
     def speak(self, wire: WireFormat, encode_notice: EncodeNotice) -> None:
