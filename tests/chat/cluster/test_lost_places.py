@@ -115,6 +115,7 @@ async def test_whoever_is_held_until_its_server_can_write_is_who_and_where_it_wa
 ) -> None:
     async with clusters(2) as cluster:
         ann = await cluster.nodes[0].json("Ann", rooms=["lobby", "builds"])
+        await cluster.settle()
         bob = await cluster.nodes[1].json("Bob", rooms=["lobby", "builds"], hold=True)
         await cluster.settle()
         past = Past(cluster)
