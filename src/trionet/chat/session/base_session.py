@@ -62,8 +62,10 @@ class Answering:
     def answer(self, event: Event) -> None:
         """Tell the peer something, and charge it for a long answer. Never a checkpoint."""
         if self.member is None:
-            # It has no place in the log's order, and its box is not in the hub.
-            self.box.put(self.wire.encode(event))
+            # It has no place in the log's order, and its box is not in the hub. If it was a member
+            # until another connection took that over, it has had its last line.
+            if not self.ended:
+                self.box.put(self.wire.encode(event))
         elif not self._board.is_closing:
             # The closing notice is the last thing that a member is told.
             size = self._board.hub.tell(self.box, event)
@@ -86,8 +88,8 @@ class Answering:
 
     def turn_away(self, reason: str, code: str) -> None:
         """End the session of a stranger, and tell it why."""
-        self.ended = True
         self.answer(Mistaken(reason, code))
+        self.ended = True
 
     def _reject_unreadable(self, line: BadLine) -> None:
         """Tell the peer that the toolkit could not read its line."""
@@ -95,7 +97,7 @@ class Answering:
             if not self._board.is_closing:
                 lines = self._encode_notice(LineRejected(line))
                 self._charge_for(self._board.hub.tell_lines(self.box, lines))
-        elif not self._ends_with_refusal(None, is_login=False):
+        elif not self.ended and not self._ends_with_refusal(None, is_login=False):
             self.box.put(self._encode_notice(LineRejected(line)))
 
     def _ends_with_refusal(self, id_: RequestId, *, is_login: bool) -> bool:
@@ -105,8 +107,8 @@ class Answering:
         self._refused += 1
         if self._refused < MAX_REFUSED_NAMES:
             return False
-        self.ended = True
         self.answer(Mistaken(TOO_MANY_REFUSED, "name-refused", id_))
+        self.ended = True
         return True
 
     def _charge_for(self, answer_bytes: int) -> None:

@@ -183,8 +183,8 @@ class Session(Answering):
         self._connection: ConnectionId | None = None
         # Whether the peer may know a token with which its member can be resumed.
         self._has_token = True
-        # Who sent it the last private message: the number and the name.
-        self._writer: tuple[int, str] | None = None
+        # Who sent it the last private message, unless they have gone, and their name.
+        self._writer: tuple[Member | None, str] | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "open"
@@ -346,6 +346,7 @@ class Session(Answering):
     def taken_over(self) -> None:
         """Note that another connection has taken the member over. Never a checkpoint."""
         self.member = None
+        self.is_away = False
         self.ended = True
         self._on_taken_over()
 
@@ -359,7 +360,7 @@ class Session(Answering):
 
     def written_to(self, told: events.Told) -> None:
         """Note from `told` who sent the member a private message, for `/reply`."""
-        self._writer = told.member, told.name
+        self._writer = self._board.state.members.get(told.member), told.name
 
     # -- what must wait for the log
 
@@ -564,13 +565,17 @@ class Session(Answering):
         if self._writer is None:
             self.reject("nobody has written to you yet", "no-such-member", None)
             return
-        number, name = self._writer
-        writer = self._board.state.members.get(number)
+        board, (writer, name) = self._board, self._writer
+        if writer is not None and board.state.members.get(writer.id) is not writer:
+            # They have left. Or a shared log had lost them, and they are back or still to come.
+            writer = board.state.find_again(writer)
+            if writer is not None or not board.away:
+                self._writer = writer, name
         if writer is None:
             self.reject(f"there is no {name} here", "no-such-member", None)
             return
         name = writer.name.shown
-        self.ticket = self._board.append(operations.Tell(member, name, writer.name.key, text))
+        self.ticket = board.append(operations.Tell(member, name, writer.name.key, text))
 
     def _ignore(self, name: str) -> None:
         other = self._other(name)

@@ -89,6 +89,18 @@ class Contents:
         """Return the member whose name has this key."""
         return self._members.by_key.get(key)
 
+    def find_again(self, member: Member) -> Member | None:
+        """Return the member who was another one, in a state that a shared log has replaced.
+
+        It has another number if the log had lost it. Its token is the same, or its connection.
+        """
+        if member.token:
+            return self._members.with_token(member.token)
+        for one in self.members.values():
+            if one.connections and one.connections == member.connections:
+                return one
+        return None
+
     @property
     def held_count(self) -> int:
         """How many members are held: they have no connection."""
