@@ -55,8 +55,10 @@ class Ignoring:
         """Note that a connection has ended."""
         for member in tuple(self._by_box.get(box, ())):
             self.discard(box, member)
-        for boxes in self._aside.values():
+        for identity, boxes in tuple(self._aside.items()):
             boxes.pop(box, None)
+            if not boxes:
+                del self._aside[identity]
 
     def forget_member(self, member: int) -> None:
         """Note that a member is gone."""
