@@ -28,7 +28,8 @@ PROTOCOLS = [
 
 # What is asked of a stream, a listener, a network or a box by name, besides capabilities.
 NOT_CAPABILITIES = {
-    "receive_some",  # Trio's own
+    "receive_some",  # Trio's own, and so is the next one
+    "send_all",
     "wait_with",  # between the files of transport/, where `Readiness` is
 }
 

@@ -25,6 +25,7 @@ from trionet import BadLine, Connection, Hub, Limits, Outbox, TrionetError, chat
 from trionet._lazy import read_stub
 from trionet.connection.connection import Shared
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.safe_notices import safe_notices
 from trionet.connection.serving_options import ServingOptions
 from trionet.testing import (
     LineClient,
@@ -192,7 +193,7 @@ CALLS: dict[str, Call] = {
         "stream": stage.stream, "nursery": stage.nursery,
         "shared": Shared(
             options=ServingOptions(), deadlines=stage.deadlines,
-            encode_notice=trionet.encode_notice,
+            notices=safe_notices(trionet.encode_notice),
         ),
     },
     "Histogram": lambda _: {"bounds": [1, 2]},
@@ -296,7 +297,6 @@ INTERNAL = "only the server itself gives it"
 ACCEPTED: dict[tuple[str, str], str] = {
     ("Connection", "number"): INTERNAL,
     ("Outbox", "deferred"): INTERNAL,
-    ("Outbox", "is_checked"): INTERNAL,
     ("calc.serve", "task_status"): "Trio gives it",
     ("chat.serve", "task_status"): "Trio gives it",
     ("serve", "task_status"): "Trio gives it",

@@ -102,7 +102,7 @@ class Server:
         self._shared = Shared(
             options=options,
             deadlines=self._deadlines,
-            encode_notice=self._encode_notice,
+            notices=self._encode_notice,
             deferred=self._deferred,
             on_identified=self._report_identified,
             server=self,
@@ -111,7 +111,7 @@ class Server:
         self._shared_by_framed = replace(
             self._shared,
             options=replace(options, refuse_http=False),
-            encode_notice=self._encode_web_notice,
+            notices=self._encode_web_notice,
         )
         self._lingerers = Lingerers()
         turning_away = TurningAway(

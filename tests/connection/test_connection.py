@@ -19,6 +19,7 @@ from trionet import (
 )
 from trionet.connection.connection import Shared
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.safe_notices import safe_notices
 from trionet.connection.serving_options import ServingOptions
 from trionet.notices import EncodeNotice
 from trionet.testing import Link, MemoryStream, memory_stream_pair
@@ -36,7 +37,7 @@ def connection_on(
     options = ServingOptions(
         limits=limits or Limits(), when_slow=when_slow, refuse_http=refuse_http
     )
-    shared = Shared(options=options, deadlines=Deadlines(), encode_notice=encode_notice)
+    shared = Shared(options=options, deadlines=Deadlines(), notices=safe_notices(encode_notice))
     return Connection(stream, nursery, shared)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import trio
+import trio.testing
 
 from trionet import LineReader, Opening
 from trionet.errors import BadLine, LineTooLong
@@ -20,11 +22,18 @@ async def read_all(
     ours, theirs = memory_stream_pair()
     reader = LineReader(theirs, max_line=10, opening=opening)
     lines: list[Line] = []
-    for piece in pieces or [data]:
-        await ours.send_all(piece)
-    await ours.send_eof()
-    while batch := await reader.receive_batch():
-        lines += batch
+
+    async def read() -> None:
+        while batch := await reader.receive_batch():
+            lines.extend(batch)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        for piece in pieces or [data]:
+            await ours.send_all(piece)
+            # Otherwise it would come together with the next one.
+            await trio.testing.wait_all_tasks_blocked()
+        await ours.send_eof()
     return lines
 
 
@@ -47,6 +56,7 @@ def shape(lines: list[Line]) -> list[str | int]:
         # Does not begin like it.
         (b"x" * 11 + b"\n{}\n" + b"y" * 11 + b"\n", [10, "{}", 10]),
         (b"\n{}\n" + b"y" * 11 + b"\n", ["", "{}", 10]),
+        (b"a{" + b"x" * 20 + b"\n{}\n", [10, "{}"]),
         (b"{", []),
         (b"", []),
     ],

@@ -50,7 +50,7 @@ async def test_a_task_with_little_to_append_goes_before_all_that_have_much() -> 
         assert await let_in(gate, passed) == ["short"]
         assert await let_in(gate, passed) == [f"long {number}" for number in range(4)]
         gate.let_all_in()
-    assert not gate
+    assert not gate.waiting
 
 
 async def test_tasks_with_little_and_with_much_to_append_take_turns() -> None:
@@ -81,7 +81,7 @@ async def test_a_task_with_much_does_not_wait_for_all_that_do_not_know_how_much(
         assert sorted(map(len, turns)) == [1, 1, 6]
         assert ["MUCH"] in turns[:2]
         assert ["LITTLE"] in turns[:2]
-    assert not gate
+    assert not gate.waiting
 
 
 async def test_those_that_found_no_room_are_not_let_in_one_at_a_time_when_there_is_room() -> None:
@@ -103,7 +103,7 @@ async def test_those_that_found_no_room_are_not_let_in_one_at_a_time_when_there_
             await let_in(gate, passed)
         room = 1000
         turns = 0
-        while gate:
+        while gate.waiting:
             await let_in(gate, passed)
             turns += 1
         assert turns < 10
@@ -114,6 +114,6 @@ async def test_a_task_that_gives_up_leaves_its_queue() -> None:
     for much in Much:
         async with trio.open_nursery() as nursery:
             await wait_at(gate, [], nursery, "", much)
-            assert gate
+            assert gate.waiting == 1
             nursery.cancel_scope.cancel()
-        assert not gate
+        assert not gate.waiting

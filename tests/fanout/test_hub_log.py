@@ -73,7 +73,7 @@ async def test_of_many_tasks_that_wake_together_only_as_many_append_as_there_is_
                 if hub.must_wait:
                     await hub.wait_room()
                 hub.tell(box, answer)
-                most = max(most, hub._pending[1])
+                most = max(most, hub.waiting[1])
             done += 1
 
         async with trio.open_nursery() as nursery:

@@ -85,7 +85,7 @@ class Life:
 
     def __init__(self) -> None:
         self.told: dict[int, Event] = {}
-        self.missed: list[Event] = []
+        self.missed: list[dict[str, Any]] = []
         self.last = 0
         self.is_over = False
         self.always_held = True
@@ -93,7 +93,7 @@ class Life:
     @property
     def newest(self) -> int:
         """The last number that it knows of."""
-        return max([self.last, *(gap["before"] - 1 for gap in self.missed)])
+        return max([self.last, *(int(gap["before"]) - 1 for gap in self.missed)])
 
     def knows(self, number: int) -> bool:
         """Tell whether it was told a message, or that it has missed it."""
@@ -316,7 +316,7 @@ class Member(Follower):
         if event["code"] in ("name-taken", "closing") and re is None:
             self.name = self._dice.choice(NICKS)
             raise trio.EndOfChannel
-        request = self._unanswered.get(re, {"type": ""}) if re else {"type": ""}
+        request = self._unanswered.get(re, {"type": ""}) if re else Event(type="")
         is_too_old = (
             event["code"] == "forbidden"
             and self.said_in.get((self.epochs[-1], request["room"], request["number"]), -1)

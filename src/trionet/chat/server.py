@@ -253,7 +253,6 @@ async def serve(
                     is_held=partial(is_held, board),
                     evict=lambda member: board.append(Evict(member)),
                 ),
-                ipv6_prefix=limits.ipv6_prefix,
                 password=None if password is None else Password(password, trio.current_time),
             )
             await nursery.start(hub.run)

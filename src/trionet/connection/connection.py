@@ -9,8 +9,7 @@ with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Generic, cast
 
@@ -26,8 +25,10 @@ from trionet.connection.hanging_up import Ends
 from trionet.connection.input_end import InputEnd
 from trionet.connection.outbox import Outbox
 from trionet.connection.paced_reader import PacedLineReader
-from trionet.connection.peer import peer_of
+from trionet.connection.peer import host_of_peer, peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
+from trionet.connection.received import LineRules
+from trionet.connection.safe_notices import SafeNotices
 from trionet.connection.serving_options import ServingOptions
 from trionet.connection.when_slow import WhenSlow
 from trionet.encoding import encode_lines, join_lines
@@ -59,11 +60,12 @@ class Shared:
     Attributes:
         options: those of the server.
         deadlines: watches theirs.
-        encode_notice: turns a notice into lines, and never raises.
+        notices: turns a notice into lines.
         deferred: the server's deferred sends; default ``None``: nothing is deferred.
         on_identified: called with each connection that is identified, and its name; default
             ``None``.
         server: the server; default ``None``: other code makes the connections by hand.
+        rules: what lines may be, by the options.
 
     Raises:
         TypeError: one is of the wrong kind; the message says what to write.
@@ -71,14 +73,25 @@ class Shared:
 
     options: ServingOptions
     deadlines: Deadlines
-    encode_notice: EncodeNotice
+    notices: SafeNotices
     deferred: DeferredSends | None = None
     on_identified: Callable[[Connection[Any], str], object] | None = None
     server: Server | None = None
+    rules: LineRules = field(init=False)
 
     def __post_init__(self) -> None:
         check_kind("options", self.options, ServingOptions, hint="ServingOptions()")
         check_kind("deadlines", self.deadlines, Deadlines, hint="Deadlines()")
+        limits, options = self.options.limits, self.options
+        rules = LineRules(
+            max_line=limits.max_line,
+            max_unending=limits.max_unending,
+            refuse_http=options.refuse_http,
+            opening=options.opening,
+            decode=options.decode,
+        )
+        # It cannot be set in any other way: the class is frozen.
+        object.__setattr__(self, "rules", rules)
 
 
 class Connection(Ends, Generic[LineT]):
@@ -95,6 +108,8 @@ class Connection(Ends, Generic[LineT]):
             of `trionet.serve`.
         peer: the peer's display address. Peers on a Unix socket have no address of their own, and
             are told apart by their number: ``unix:/run/room#17``.
+        host: what counts as the peer's host, for limits on what one host may have; ``None``: it has
+            none, as on a Unix socket.
         lines: the peer's lines. ``async for line in connection.lines`` gives each good line and
             answers each bad one, by default with ``error: REASON``; ``receive_batch`` gives both.
             They end when the peer ends or resets the connection, when a deadline has passed, and
@@ -119,6 +134,7 @@ class Connection(Ends, Generic[LineT]):
         "_shared",
         "_state",
         "decode",
+        "host",
         "id",
         "peer",
         "server",
@@ -127,7 +143,8 @@ class Connection(Ends, Generic[LineT]):
     def __init__(
         self, stream: trio.abc.Stream, nursery: trio.Nursery, shared: Shared, number: int = 0
     ) -> None:
-        check_stream(stream, methods=["send_all"])
+        if not (hasattr(stream, "send_all") and hasattr(stream, "receive_some")):
+            check_stream(stream, methods=["send_all", "receive_some"])
         if type(nursery) is not trio.Nursery:
             check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
         if type(shared) is not Shared:
@@ -140,22 +157,17 @@ class Connection(Ends, Generic[LineT]):
         self._shared = shared
         self.stream = stream
         self.id = number
-        self.peer = peer_of(stream, number)
+        self.meet_peer()
         # Only a connection that other code made by hand has none.
         self.server: Server = shared.server  # type: ignore[assignment]
         self._state: SimpleNamespace | None = None
-        reader: Any = LineReader
+        self.lines: LineReader[LineT]
         if limits.rate:
-            reader = partial(PacedLineReader, rate=limits.rate, burst=limits.burst)
-        self.lines: LineReader[LineT] = reader(
-            stream,
-            max_line=limits.max_line,
-            max_unending=limits.max_unending,
-            refuse_http=options.refuse_http,
-            on_bad_line=self._answer,
-            opening=options.opening,
-            decode=decode,
-        )
+            paced: PacedLineReader[LineT]
+            self.lines = paced = PacedLineReader.of_server(stream, shared.rules, self._answer)
+            paced.pace(limits.rate, limits.burst)
+        else:
+            self.lines = LineReader.of_server(stream, shared.rules, self._answer)
         self.opened_at = self.lines.waiting_since
         if identifies:
             self.lines.read_size = _STRANGER_READ_SIZE
@@ -165,17 +177,16 @@ class Connection(Ends, Generic[LineT]):
             framed = cast(Framed, stream)
             wire, framing = framed.wire, framed.framing
             framed.max_line = longest_line(limits, options.opening)
-        self.outbox = Outbox(
+        self.outbox = Outbox.of_server(
             wire,
             nursery,
-            max_waiting=limits.max_waiting,
-            when_slow=options.when_slow,
-            encode_notice=shared.encode_notice,
-            on_overflow=self._give_up if options.when_slow is _DISCONNECT else None,
-            on_blocked=self._watch if limits.write_timeout else None,
-            deferred=shared.deferred,
-            framing=framing,
-            is_checked=True,
+            limits.max_waiting,
+            options.when_slow,
+            shared.notices,
+            self._give_up if options.when_slow is _DISCONNECT else None,
+            self._watch if limits.write_timeout else None,
+            shared.deferred,
+            framing,
         )
         self.decode = decode
         self.outbox.takes_tail = not decode
@@ -271,6 +282,15 @@ class Connection(Ends, Generic[LineT]):
         """
         # All peers share the function, so a fault in it is logged once and not for each peer.
         self.outbox.notices = self.outbox.notices.replaced(encode_notice)
+
+    def meet_peer(self) -> None:
+        """Look at the stream who the peer is: a handshake may tell more. Never a checkpoint.
+
+        The server calls it.
+        """
+        stream = self.stream
+        self.peer = peer_of(stream, self.id)
+        self.host = host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
 
     def note_passed(self, deadline: str) -> None:
         """Count a deadline that has passed, in the server's metrics. Never a checkpoint."""

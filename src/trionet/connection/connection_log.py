@@ -85,11 +85,12 @@ def _only_show() -> Callable[..., None] | None:
     A record and its way to the handlers take 15,000 instructions. With one for each line, a login
     took 6 % more in all.
     """
-    handlers = logger.handlers
-    one = logger
-    while one.propagate and one.parent is not None:
-        one = one.parent
-        handlers = handlers + one.handlers
-    if len(handlers) != 1 or handlers[0].filters or logger.filters:
+    if logger.filters:
+        return None
+    handlers, one = logger.handlers, logger.parent if logger.propagate else None
+    while one is not None:
+        handlers = handlers + one.handlers if handlers else one.handlers
+        one = one.parent if one.propagate else None
+    if len(handlers) != 1 or handlers[0].filters:
         return None
     return getattr(handlers[0], "show_event", None)

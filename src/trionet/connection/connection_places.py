@@ -84,7 +84,7 @@ class Places:
 
     def take(self, connection: Connection) -> None:
         """Count a connection from now on. Never a checkpoint."""
-        host = self.host_of(connection.stream)
+        host = connection.host
         self.connections[connection] = host
         if host is not None:
             self._from_host[host] += 1
@@ -95,8 +95,7 @@ class Places:
         Returns:
             Whether there is a place for it: `Limits.max_per_address` are for that host.
         """
-        host = self.host_of(connection.stream)
-        if host == self.connections[connection]:
+        if connection.host == self.connections[connection]:
             return True
         is_full = self.are_taken_from(connection.stream)
         self._leave_host(self.connections[connection])

@@ -5,7 +5,8 @@ service with two wire formats tells them apart by a peer's first line, where the
 have to be longer than those of the other: an `Opening` says so. Whatever else a peer sends keeps
 the ordinary limit.
 
-A `LineReader` has a `FirstLine` until that line has come, and then drops it.
+A `LineReader` asks its `FirstLine` until that line has come. All connections of a server have the
+same one.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Opening:
 
 
 class FirstLine:
-    """Judges the first line of one connection, before it is decoded and after.
+    """Judges first lines, each before it is decoded and after. It remembers nothing of them.
 
     Args:
         opening: what makes this line, and the lines after it, longer; ``None``: nothing does.
@@ -63,7 +64,7 @@ class FirstLine:
 
         Args:
             data: what is to be decoded next; not empty.
-            decoder: decodes it.
+            decoder: decodes it, and has decoded nothing yet but what this was called with.
 
         Returns:
             Whether to decode the first line alone, because the limit of the next one depends on it.
@@ -72,8 +73,8 @@ class FirstLine:
         if opening is None:
             return False
         if decoder.max_line != opening.max_line:
-            if not data.startswith(opening.begins):
-                self._opening = None
+            # What follows the beginning of a line decides nothing.
+            if not data.startswith(opening.begins) or decoder.rest:
                 return False
             decoder.max_line = opening.max_line
         return True
@@ -84,7 +85,9 @@ class FirstLine:
         Returns:
             Whether to hang up.
         """
-        if self._opening is not None and not self._opening.is_met(line):
+        opening = self._opening
+        opens = opening is not None and decoder.max_line == opening.max_line
+        if opening is not None and opens and not opening.is_met(line):
             decoder.max_line = self._max_line
         if isinstance(line, bytes):
             # Where lines are bytes. Only the ASCII characters in it are looked at.

@@ -30,11 +30,13 @@ class Accepting:
         faults: where its faults are logged.
     """
 
-    __slots__ = ("_faults", "_listener")
+    __slots__ = ("_checked_class", "_faults", "_listener")
 
     def __init__(self, listener: Listener, faults: FaultLog) -> None:
         self._listener = listener
         self._faults = faults
+        # The class of the last stream, which has the methods of one.
+        self._checked_class: type | None = None
 
     async def accept(self) -> trio.abc.Stream:
         """Wait for a connection and return it.
@@ -46,7 +48,7 @@ class Accepting:
         """
         while True:
             try:
-                return _checked(await self._listener.accept())
+                return self._checked(await self._listener.accept())
             except trio.ClosedResourceError:
                 raise
             except Exception as error:
@@ -61,7 +63,7 @@ class Accepting:
             trio.ClosedResourceError: the listener was closed.
         """
         try:
-            return _checked(self._listener.accept_nowait())
+            return self._checked(self._listener.accept_nowait())
         except (trio.WouldBlock, trio.ClosedResourceError):
             raise
         except Exception as error:
@@ -71,7 +73,8 @@ class Accepting:
     def _report(self, error: Exception) -> None:
         self._faults.report(error, type(self._listener), _FAULT, self._listener)
 
-
-def _checked(stream: trio.abc.Stream) -> trio.abc.Stream:
-    check_stream(stream, methods=["receive_some", "send_all", "aclose"])
-    return stream
+    def _checked(self, stream: trio.abc.Stream) -> trio.abc.Stream:
+        if type(stream) is not self._checked_class:
+            check_stream(stream, methods=["receive_some", "send_all", "aclose"])
+            self._checked_class = type(stream)
+        return stream

@@ -16,7 +16,6 @@ from trionet.abc import NamesPeer
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import CHECK_AGAIN, CHECKS, LATE, Deadlines
 from trionet.connection.input_end import InputEnd
-from trionet.connection.peer import peer_of
 from trionet.errors import ReceiveInterrupted
 from trionet.notices import ServerClosing
 
@@ -59,7 +58,7 @@ async def learn_peer(connection: Connection, deadlines: Deadlines, seconds: floa
     """
     learn = cast(NamesPeer, connection.stream).learn_peer
     no_peer = await _within(seconds, learn, connection, deadlines)
-    connection.peer = peer_of(connection.stream, connection.id)
+    connection.meet_peer()
     return no_peer
 
 

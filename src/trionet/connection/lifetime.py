@@ -26,7 +26,6 @@ from trionet.connection.deadlines import Deadlines
 from trionet.connection.end_report import CUT_OFF, closed, end_of, why_ended, why_failed
 from trionet.connection.handshake import awaits_peer, has_handshake, learn_peer, shake_hands
 from trionet.connection.lingering import Lingerers
-from trionet.connection.peer import peer_of
 from trionet.connection.statistics import NO_HANDSHAKE, Totals
 from trionet.events import Closed, Opened, Refused
 from trionet.function_checks import check_awaitable
@@ -173,7 +172,7 @@ class Lifetimes:
         with self._lingerers.lingering(
             connection.stream,
             peer=connection.peer,
-            host=self._places.host_of(connection.stream),
+            host=connection.host,
             seconds=self._linger_seconds,
             bounded=self.bounds_lingering,
         ) as scope:
@@ -220,7 +219,7 @@ class Lifetimes:
         Returns:
             Whether it is; otherwise the peer was told why not.
         """
-        connection.peer = peer_of(connection.stream, connection.id)
+        connection.meet_peer()
         if not self._places.move(connection):
             connection.tell(AddressFull())
             return False

@@ -50,7 +50,6 @@ class Holds(Counted):
     def __init__(
         self,
         direct: Callable[[bytes], int] | None,
-        *,
         max_waiting: int,
         deferred: DeferredSends | None,
         framing: Framing | None,

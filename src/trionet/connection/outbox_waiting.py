@@ -22,9 +22,8 @@ from trionet.connection.deferred_sends import DeferredSends
 from trionet.connection.outbox_holding import Holds
 from trionet.connection.outbox_queue import LineQueue
 from trionet.connection.outbox_writing import GONE, RECORD, direct_send, write_all, write_now
-from trionet.connection.safe_notices import safe_notices
+from trionet.connection.safe_notices import SafeNotices
 from trionet.connection.when_slow import WhenSlow
-from trionet.notices import EncodeNotice
 from trionet.transport.boundaries import LINES
 
 # A stream that cannot send at once holds this much itself for a peer that does not read: two TLS
@@ -38,7 +37,7 @@ logger = logging.getLogger("trionet.connection")
 class Waits(Holds):
     """The base of `trionet.Outbox` that keeps what the kernel does not take, and sends it later.
 
-    The arguments and the attributes are those of `trionet.Outbox`.
+    The arguments and the attributes are those of `trionet.Outbox.of_server`.
     """
 
     __slots__ = (
@@ -62,22 +61,19 @@ class Waits(Holds):
         self,
         stream: trio.abc.SendStream,
         nursery: trio.Nursery,
-        *,
         max_waiting: int,
         when_slow: WhenSlow,
-        encode_notice: EncodeNotice,
+        notices: SafeNotices,
         on_overflow: Callable[[], None] | None,
         on_blocked: Callable[[], None] | None,
         deferred: DeferredSends | None,
         framing: Framing | None,
     ) -> None:
-        Holds.__init__(
-            self, direct_send(stream), max_waiting=max_waiting, deferred=deferred, framing=framing
-        )
+        Holds.__init__(self, direct_send(stream), max_waiting, deferred, framing)
         self._stream = stream
         self._nursery = nursery
         self._when_slow = when_slow
-        self.notices = safe_notices(encode_notice)
+        self.notices = notices
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
         # Like the queue, this exists only while something waits: an idle outbox has neither.

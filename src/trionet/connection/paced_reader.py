@@ -41,7 +41,16 @@ class PacedLineReader(LineReader[LineT]):
         self, stream: trio.abc.ReceiveStream, *, rate: float, burst: int, **options: Any
     ) -> None:
         super().__init__(stream, **options)
-        self._bucket = TokenBucket(rate=rate, burst=burst, now=trio.current_time())
+        self.pace(rate, burst)
+
+    def pace(self, rate: float, burst: int) -> None:
+        """Begin with a full token bucket. Call it once, after `of_server`.
+
+        Args:
+            rate: as in the constructor.
+            burst: as in the constructor.
+        """
+        self._bucket = TokenBucket(rate=rate, burst=burst, now=self.waiting_since)
 
     def charge(self, tokens: int) -> None:
         """Charge the peer for something that its lines caused. Never a checkpoint.

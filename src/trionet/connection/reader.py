@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from types import MethodType
-from typing import Literal, cast, overload
+from typing import Literal, Self, cast, overload
 
 import trio
 
@@ -25,7 +24,7 @@ from trionet.argument_checks import check_choice, check_flag, check_kind, check_
 from trionet.connection.first_line import Opening
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
 from trionet.connection.peer import name_of_peer
-from trionet.connection.received import Received
+from trionet.connection.received import LineRules, Received
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.function_checks import check_answering
 from trionet.lines import MAX_LINE, MAX_UNENDING, LineT
@@ -120,26 +119,49 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         opening: Opening | None = None,
         decode: bool = True,
     ) -> None:
-        if type(decode) is not bool:
-            check_flag("decode", decode)
-        if not hasattr(stream, "receive_some"):
-            check_stream(stream, methods=["receive_some"])
-        if type(refuse_http) is not bool:
-            check_flag("refuse_http", refuse_http)
-        if opening is not None and type(opening) is not Opening:
+        check_flag("decode", decode)
+        check_stream(stream, methods=["receive_some"])
+        check_flag("refuse_http", refuse_http)
+        if opening is not None:
             check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
-        # A bound method, as each connection passes, is not checked: the check would cost more than
-        # everything else here.
-        if on_bad_line is not None and type(on_bad_line) is not MethodType:
+        if on_bad_line is not None:
             check_answering("on_bad_line", on_bad_line)
-        Received.__init__(
-            self,
+        rules = LineRules(
             max_line=max_line,
             max_unending=max_unending,
             refuse_http=refuse_http,
             opening=opening,
             decode=decode,
         )
+        self._begin(stream, rules, on_bad_line)
+
+    @classmethod
+    def of_server(
+        cls,
+        stream: trio.abc.ReceiveStream,
+        rules: LineRules,
+        on_bad_line: Callable[[BadLine], Awaitable[None]],
+    ) -> Self:
+        """Make the reader of a server's connection: the server has checked the arguments.
+
+        The rules are the server's. So each connection is spared what is the same for all.
+
+        Args:
+            stream: as in the constructor.
+            rules: what the peer's lines may be.
+            on_bad_line: as in the constructor.
+        """
+        reader = cls.__new__(cls)
+        cls._begin(reader, stream, rules, on_bad_line)
+        return reader
+
+    def _begin(
+        self,
+        stream: trio.abc.ReceiveStream,
+        rules: LineRules,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None,
+    ) -> None:
+        Received.__init__(self, rules)
         self.bytes_in = 0
         self.on_first_input: Callable[[], None] | None = None
         self.read_size = READ_SIZE

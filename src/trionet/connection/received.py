@@ -19,10 +19,39 @@ from trionet.lines import PART_LINES, LineDecoder, LineT
 NOT_WAITING = math.inf
 
 
+class LineRules:
+    """What a peer's lines may be. The arguments are those of `trionet.LineReader`.
+
+    All connections of a server share one. When each made its own, and checked what it is made of, a
+    login took 1.6 % more instructions.
+    """
+
+    __slots__ = ("decode", "first_line", "max_line", "max_unending")
+
+    def __init__(
+        self,
+        *,
+        max_line: int,
+        max_unending: int,
+        refuse_http: bool,
+        opening: Opening | None,
+        decode: bool,
+    ) -> None:
+        self.max_line = max_line
+        self.max_unending = max_unending
+        self.decode = decode
+        self.first_line: FirstLine | None = None
+        if refuse_http or opening is not None:
+            self.first_line = FirstLine(opening, refuse_http=refuse_http, max_line=max_line)
+
+
 class Received(Generic[LineT]):
     """The base of `trionet.LineReader` that holds input and decodes it; it receives nothing.
 
-    The arguments and the attributes are those of `trionet.LineReader`.
+    The attributes are those of `trionet.LineReader`.
+
+    Args:
+        rules: what the peer's lines may be.
     """
 
     __slots__ = (
@@ -35,26 +64,16 @@ class Received(Generic[LineT]):
         "waiting_since",
     )
 
-    def __init__(
-        self,
-        *,
-        max_line: int,
-        max_unending: int,
-        refuse_http: bool,
-        opening: Opening | None,
-        decode: bool,
-    ) -> None:
+    def __init__(self, rules: LineRules) -> None:
         self.end: InputEnd | None = None
         self.waiting_since = NOT_WAITING
-        decoder = LineDecoder if decode else ByteLineDecoder
+        decoder = LineDecoder if rules.decode else ByteLineDecoder
         # Its type does not tell bytes from texts.
-        self._decoder: Any = decoder(max_line=max_line, max_unending=max_unending)
+        self._decoder: Any = decoder(max_line=rules.max_line, max_unending=rules.max_unending)
         # Whether the bytes after the last line end are handed out too.
-        self._gives_tail = not decode
+        self._gives_tail = not rules.decode
         # Until the first line has come.
-        self._first_line: FirstLine | None = None
-        if refuse_http or opening is not None:
-            self._first_line = FirstLine(opening, refuse_http=refuse_http, max_line=max_line)
+        self._first_line = rules.first_line
         # Lines that have come out of the decoder.
         self._lines_out = 0
         # What `receive` has not handed out yet, in reverse order; an idle connection has none.
@@ -65,6 +84,11 @@ class Received(Generic[LineT]):
         """Lines received so far, bad ones counted."""
         held: int = self._decoder.held_lines
         return self._lines_out + held
+
+    @property
+    def holds_lines(self) -> bool:
+        """Whether `take_held` may have something to return."""
+        return bool(self._pending or self._decoder.held)
 
     @property
     def rest(self) -> bytes:

@@ -13,7 +13,6 @@ A publication goes to everyone or to a topic. The topic ``None`` is everyone's.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable
-from itertools import chain
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -182,7 +181,7 @@ class Batch(Generic[E, B]):
     def add(self, box: B, encode: Encode[E], topics: Collection[Hashable] | None = ()) -> None:
         """Record that a member has joined, with these topics; ``None``: with all."""
         self.size += 1
-        for topic in self.topics if topics is None else chain((None,), topics):
+        for topic in self.topics if topics is None else (None, *topics):
             self._need(topic, encode)
         self.deltas[box] = Delta(self._at)
 

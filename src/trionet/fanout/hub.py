@@ -84,7 +84,7 @@ class Hub(BatchLog[E]):
 
     def __repr__(self) -> str:
         state = "ended" if self._ended else "running" if self._started else "not running yet"
-        entries, size = self._pending
+        entries, size = self.waiting
         return (
             f"<trionet.Hub {state}, {len(self._members)} members, "
             f"{entries} entries ({size} bytes) to deliver>"

@@ -97,30 +97,33 @@ class BatchLog(Generic[E]):
 
         Ask before each line that costs something. Appending works all the same.
         """
-        entries, size = self._pending
+        entries, size = self.waiting
         return entries > HIGH_WATER or size > HIGH_WATER_BYTES
 
     @property
     def waiting(self) -> tuple[int, int]:
         """How many entries are not delivered yet, and how many bytes."""
-        return self._pending
+        batch = self._batch
+        if batch is None:
+            return self._delivering, self._delivering_bytes
+        return self._delivering + batch.size, self._delivering_bytes + batch.bytes
 
     @property
     def must_wait(self) -> bool:
         """Whether `wait_room` would wait: the log is full, or others already wait for room."""
-        return bool(self._gate) or self.is_full
+        return self._gate.waiting > 0 or self.is_full
 
     @property
     def others_wait(self) -> bool:
         """Whether tasks wait for room: whoever appends without waiting takes it from them."""
-        return bool(self._gate)
+        return self._gate.waiting > 0
 
     def readings(self) -> list[Reading]:
         """Return what can be told of this hub in numbers. Never a checkpoint.
 
         A service with a hub tells them with ``server.metrics.add(hub.readings)``.
         """
-        entries, _ = self._pending
+        entries, _ = self.waiting
         since = self._delivering_since if self._delivering else self._began
         return [
             self._batches.reading("trionet_batch_entries", "Entries of a batch of a hub's log."),
@@ -180,7 +183,7 @@ class BatchLog(Generic[E]):
         try:
             await self._gate.wait(lambda: self._ended or not self.is_full, much)
         finally:
-            if self._gate and not self._ended and self._batch is None:
+            if self._gate.waiting and not self._ended and self._batch is None:
                 # This task may append nothing, and then no batch would come that lets the others
                 # in. An empty batch does.
                 self._open_batch()
@@ -247,17 +250,10 @@ class BatchLog(Generic[E]):
                     self._latency.observe(perf_counter() - self._delivering_since)
                 # Do not keep the batch alive until the next one comes.
                 del batch
-                if self._gate and not self.is_full:
+                if self._gate.waiting and not self.is_full:
                     self._gate.let_some_in()
         finally:
             self._end()
-
-    @property
-    def _pending(self) -> tuple[int, int]:
-        batch = self._batch
-        if batch is None:
-            return self._delivering, self._delivering_bytes
-        return self._delivering + batch.size, self._delivering_bytes + batch.bytes
 
     def _check_started(self) -> None:
         if not self._started:

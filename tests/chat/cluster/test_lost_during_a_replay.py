@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from shared_chat import Cluster, Json, clusters
+from trionet.chat.serving import handling
 from trionet.chat.session import returning
 from trionet.testing import LineClient, Link
 
@@ -157,3 +158,45 @@ async def test_a_login_counts_before_all_of_the_past_is_told(
         await trio.sleep(100)
         nursery.cancel_scope.cancel()
     assert faults(truth, told) == []
+
+
+async def test_nothing_of_the_past_follows_a_new_epoch_that_no_server_can_write_yet(
+    clusters: Any, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", 3000)
+    async with clusters(2) as cluster, trio.open_nursery() as nursery:
+        _, told = await come_to_a_past(cluster, nursery)
+        await trio.sleep(2)
+        cluster.redis.before_command = lambda command: command[0] == b"XADD"
+        cluster.redis.roll_back(1)
+        await trio.sleep(6)
+        cluster.redis.heal()
+        await trio.sleep(100)
+        nursery.cancel_scope.cancel()
+    begins = [event["type"] for event in told].index("epoch")
+    past = told[begins]["rooms"]
+    after = [event for event in told[begins:] if event["type"] == "said"]
+    assert after
+    assert [event for event in after if event["number"] <= past[event["room"]]] == []
+
+
+async def test_whoever_waits_for_the_log_takes_no_turn_from_others(
+    clusters: Any, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", 3000)
+    monkeypatch.setattr(handling, "TURNS", 1)
+    async with clusters(2) as cluster, trio.open_nursery() as nursery:
+        # Bob's server knows him when the log is lost, and does not know Cid.
+        _, told = await come_to_a_past(cluster, nursery)
+        await trio.sleep(2)
+        two, before = cluster.nodes[1], len(cluster.redis.entries)
+        epoch = told[0]["epoch"]
+        cid = await two.json("Cid", rooms=ROOMS, epoch=epoch, seen=dict.fromkeys(ROOMS, SEEN))
+        await cid.next("said")
+        cluster.redis.before_command = lambda command: command[0] == b"XADD"
+        cluster.redis.roll_back(len(cluster.redis.entries) - before)
+        await trio.sleep(20)
+        assert "Cid" not in two.names()
+        # He is told that he has missed the rest.
+        assert [event["room"] for event in told if event["type"] == "entered"] == list(ROOMS)
+        nursery.cancel_scope.cancel()

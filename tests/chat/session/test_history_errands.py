@@ -233,3 +233,25 @@ async def test_whoever_talks_faster_than_the_history_writes_waits(
         assert scope.cancelled_caught
         written.set()
         await bob.expect("said", text="too fast")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_whoever_is_taken_over_while_it_asks_is_told_so_as_its_last_line(
+    fails: bool, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, may_answer = MemoryHistory.page, trio.Event()
+
+    async def answer_later(history: MemoryHistory, room: str, **given: Any) -> Page:
+        await may_answer.wait()
+        if fails:
+            raise TrionetError("the disk is gone")
+        return await page(history, room, **given)
+
+    monkeypatch.setattr(MemoryHistory, "page", answer_later)
+    async with served() as room:
+        old, welcome = await room.join("Ann", hold=True)
+        await old.request("history", room="lobby")
+        await room.join("Ann", hold=True, token=welcome["token"])
+        may_answer.set()
+        await old.expect("closing", reason="taken over")
+        await old.expect_closed()

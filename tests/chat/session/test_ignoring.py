@@ -32,3 +32,23 @@ def test_beyond_the_limit_only_those_who_are_ignored_already_can_be_ignored() ->
     assert not ignoring.add(ann, MAX_IGNORED)
     assert ignoring.add(ann, 0)
     assert not ignoring.deaf_to(MAX_IGNORED)
+
+
+def test_whom_a_log_has_lost_is_ignored_again_under_another_number() -> None:
+    ignoring, ann = Ignoring(), Seat()
+    ignoring.add(ann, 3)
+    ignoring.set_aside(3, b"token")
+    assert not ignoring.is_deaf(ann, 3)
+    ignoring.bring_back(b"token", 7)
+    assert ignoring.is_deaf(ann, 7)
+
+
+def test_nothing_is_left_of_whom_a_log_has_lost_once_all_who_ignored_it_have_gone() -> None:
+    ignoring, ann, bob = Ignoring(), Seat(), Seat()
+    for box in (ann, bob):
+        ignoring.add(box, 3)
+    ignoring.set_aside(3, b"token")
+    ignoring.forget_box(ann)
+    assert list(ignoring.aside()) == [b"token"]
+    ignoring.forget_box(bob)
+    assert not ignoring.aside()

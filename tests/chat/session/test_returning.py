@@ -581,3 +581,25 @@ async def test_an_unclean_end_begins_a_new_epoch_and_numbers_go_on(file: Path) -
         missed = await bob.expect("missed", room="lobby", after=1)
         entered = await bob.expect("entered")
         assert missed["before"] == entered["last"] + 1 > 3
+
+
+async def test_a_drain_that_cannot_wait_tells_nothing_of_the_past_after_its_notice(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", 3_000)
+    async with served(forever=True) as room, trio.open_nursery() as nursery:
+        ann, welcome = await room.join("Ann")
+        for number in range(500):
+            await ann.request("say", room="lobby", text=str(number), id=number)
+            await ann.expect("said")
+        bob = await room.connect("Bob", link=Link(capacity=500))
+        await bob.request("login", name="Bob", epoch=welcome["epoch"], seen={"lobby": 1})
+        nursery.start_soon(room.server.drain)
+        # He reads so slowly that a second before the deadline of 5 s everyone is told.
+        with trio.move_on_after(4.1):
+            while True:
+                await bob.receive()
+                await trio.sleep(0.1)
+        while (event := await bob.receive())["type"] != "closing":
+            assert event["type"] == "said"
+        await bob.expect_closed()

@@ -31,4 +31,4 @@ async def test_what_a_member_asks_for_is_done_once_and_what_is_told_it_is_true_o
     await lives.run()
     assert list(lives.faults()) == []
     counts = lives.counts()
-    assert min(counts[what] for what in ("lives", "resumed", "private messages")) > 5
+    assert min(counts[what] for what in ("lives", "resumed", "private messages")) > 3

@@ -18,7 +18,7 @@ from trionet.chat.cluster.loading import PATIENCE
 from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.cluster.outgoing import Outgoing, Phase
 from trionet.chat.cluster.replica import BEGINNING, Replica, epoch_of
-from trionet.chat.state.operations import ConnectionId, KeptRoom, LogIn
+from trionet.chat.state.operations import ConnectionId, KeptRoom, Operation
 from trionet.chat.state.state import State
 
 # After the log has lost a part, numbers go on this far above the highest that this node has told.
@@ -32,8 +32,8 @@ class Audience(Protocol):
     `trionet.chat.session.lost_members.Away` implements it.
     """
 
-    def coming_in_again(self) -> list[LogIn]:
-        """Return the logins of members that the log has lost."""
+    def coming_in_again(self) -> list[Operation]:
+        """Return what brings back the members that the log has lost: their logins above all."""
 
     def connection_of(self, member: int) -> ConnectionId | None:
         """Return the connection of a member, also if the log has just lost it."""
@@ -148,8 +148,7 @@ class Standing:
             return
         if out.phase is Phase.HELLO and not out.has_returns and out.is_idle:
             self.highest, self.topics = 0, ()
-            logins = audience.coming_in_again()
-            out.come_in_again(logins, audience.connection_of)
+            out.come_in_again(audience.coming_in_again(), audience.connection_of)
             self.ready.set()
         if out.phase is Phase.RETURNING and not out.has_returns:
             out.go_on(audience.members())

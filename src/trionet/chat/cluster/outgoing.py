@@ -260,19 +260,20 @@ class Outgoing:
         self.lives += 1
 
     def come_in_again(
-        self, logins: Collection[LogIn], connection_of: Callable[[int], ConnectionId | None]
+        self, returns: Collection[Operation], connection_of: Callable[[int], ConnectionId | None]
     ) -> None:
-        """Write the logins of members who have to come in again; the hello has been read back.
+        """Write what brings back members who were lost; the hello has been read back.
 
         The hello itself may have come after the end of the lease. Then its members get other
         numbers, and what they have said since the life began waits for these.
 
         Args:
-            logins: the logins.
+            returns: the logins of these members, and whatever else has to come before all that
+                waits.
             connection_of: returns the connection of a member by its number until now; ``None``: it
                 has none here any more.
         """
-        returning = {login.connection for login in logins}
+        returning = {one.connection for one in returns if isinstance(one, LogIn)}
 
         def address(member: int) -> ConnectionId | None:
             # All others keep their numbers, as do those who have gone and must still be logged out.
@@ -282,7 +283,7 @@ class Outgoing:
         own = [item for item in self._waiting if item[0] == _OF_THIS_LIFE]
         self._hold(0, 0, self._waiting, address, is_unread=True)
         self._waiting = deque(own)
-        self._returns.extend([(_OF_THIS_LIFE, encode_item(login)) for login in logins])
+        self._returns.extend([(_OF_THIS_LIFE, encode_item(one)) for one in returns])
         self.phase = Phase.RETURNING
 
     @property

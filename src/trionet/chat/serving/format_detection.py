@@ -34,31 +34,30 @@ class Door:
 
     def receive(self, session: Session, connection: Connection) -> None:
         """Have a session speak what is spoken at its door. Call it before the first line."""
-        if self._is_json_alone(connection):
+        # Lines that travel in frames are those of a WebSocket.
+        if not self._is_only and hasattr(connection.stream, "framing"):
             session.speak(json_lines, self.encode_web_notice)
 
     def enter(self, session: Session, connection: Connection, first_line: Line) -> None:
         """Have a session and its connection speak the format that the first line selects."""
-        if self._is_json_alone(connection):
-            # Its notices are JSON from the beginning.
-            if format_of(first_line) is not json_lines:
-                session.turn_away("not a JSON object", "bad-json")
+        if self._is_only:
             return
-        wire = self.wire if self._is_only else format_of(first_line)
-        if wire is not self.wire:
-            notices = self._notices_in(wire)
-            session.speak(wire, notices)
-            connection.speak(notices)
+        wire = format_of(first_line)
+        if wire is session.wire:
+            return
+        if session.wire is not self.wire:
+            # A WebSocket speaks JSON from the beginning.
+            session.turn_away("not a JSON object", "bad-json")
+            return
+        notices = self._notices_in(wire)
+        session.speak(wire, notices)
+        connection.speak(notices)
 
     def _notices_in(self, wire: WireFormat) -> SafeNotices:
         notices = self._notices.get(wire)
         if notices is None:
             notices = self._notices[wire] = _notices_of(wire)
         return notices
-
-    def _is_json_alone(self, connection: Connection) -> bool:
-        # Lines travel in frames: it is a WebSocket.
-        return not self._is_only and hasattr(connection.stream, "framing")
 
 
 def _notices_of(wire: WireFormat) -> SafeNotices:

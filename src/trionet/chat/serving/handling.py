@@ -20,7 +20,7 @@ from trionet.chat.session.passwords import Password
 from trionet.chat.session.session import Session
 from trionet.chat.session.switchboard import Switchboard
 from trionet.connection.connection import Connection
-from trionet.connection.peer import host_of_peer, is_private
+from trionet.connection.peer import is_private
 from trionet.fanout.hub import Hub
 from trionet.fanout.hub_log import HIGH_WATER
 from trionet.lines import Line
@@ -45,7 +45,6 @@ class Chat:
         door: which format a peer speaks.
         last_words: waits, in a drain, until all has been said.
         places: which held member leaves where there are too many.
-        ipv6_prefix: see `trionet.Limits`.
         password: what whoever logs in must know; default ``None``: nothing.
         parting: members whose departure is still on its way to a shared log, and their hosts.
         newcomers: the waits of those whose login waits for room in the log.
@@ -58,7 +57,6 @@ class Chat:
     door: Door
     last_words: LastWords
     places: HeldPlaces
-    ipv6_prefix: int
     password: Password | None = None
     turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
     gate: trio.Lock = field(default_factory=trio.Lock)
@@ -85,16 +83,16 @@ class Chat:
     async def handle(self, connection: Connection) -> None:
         """Serve one connection until its session or its input ends."""
         hub, board = self.hub, self.board
-        session = Session(
+        session = Session.of_server(
             board,
             connection.outbox,
             self.door.wire,
             connection.lines.charge,
-            encode_notice=self.door.encode_notice,
-            on_taken_over=connection.lines.stop,
+            self.door.encode_notice,
+            connection.lines.stop,
         )
         self.door.receive(session, connection)
-        host = host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix)
+        host = connection.host
         if self.password is not None:
             session.admission = Admission(
                 self.password, host, is_private=is_private(connection.stream)
@@ -118,7 +116,9 @@ class Chat:
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says
                         # 1,000.
-                        if session.ended or hub.must_wait or board.log.must_wait:
+                        if not connection.lines.holds_lines or session.ended:
+                            break
+                        if hub.must_wait or board.log.must_wait:
                             break
                         # What a stranger causes is not in the log, and after the good-bye nothing
                         # is, so the log does not fill. Where 100 members had sent 64 KiB each, a
@@ -229,8 +229,7 @@ class Chat:
             return
         if connection.name is None and session.member is not None:
             # Whoever has come back is no longer held, and whoever is new may need a place.
-            self.places.released(session.member)
-            self.places.make_place(host)
+            self.places.logged_in(session.member, host)
             # A login takes its time in a shared log, and few wait for it through an outage.
             if self.board.log.is_shared and _is_gone(connection):
                 session.peer_has_gone()

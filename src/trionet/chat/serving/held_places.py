@@ -58,6 +58,12 @@ class HeldPlaces:
         self._by_host.setdefault(host, {})[member] = None
         self.make_place(host)
 
+    def logged_in(self, member: int, host: Hashable) -> None:
+        """Note that a member has come from a host, or has come back."""
+        if self._held:
+            self.released(member)
+            self.make_place(host)
+
     def released(self, member: int) -> None:
         """Stop counting a member: it is gone, or connected."""
         if member not in self._held:

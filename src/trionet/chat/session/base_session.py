@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from trionet.abc import Box
 from trionet.chat.formats.answers import Event, Mistaken
-from trionet.chat.formats.wire_format import WireFormat, check_format
+from trionet.chat.formats.wire_format import WireFormat
 from trionet.chat.names.names import TOO_MANY_REFUSED
 from trionet.chat.session.switchboard import Switchboard
 from trionet.chat.state.operations import RequestId
@@ -38,7 +38,7 @@ class Answering:
         box: Box,
         wire: WireFormat,
         charge: Callable[[int], object],
-        encode_notice: EncodeNotice | None,
+        encode_notice: EncodeNotice,
     ) -> None:
         self.ended = False
         self.member: int | None = None
@@ -46,11 +46,7 @@ class Answering:
         self.wire = wire
         self._board = board
         self._charge = charge
-        try:
-            self._encode_notice = encode_notice or wire.encode_notice
-        except AttributeError:
-            check_format(wire)
-            raise
+        self._encode_notice = encode_notice
         self._refused = 0
 
     def speak(self, wire: WireFormat, encode_notice: EncodeNotice) -> None:
@@ -66,8 +62,10 @@ class Answering:
     def answer(self, event: Event) -> None:
         """Tell the peer something, and charge it for a long answer. Never a checkpoint."""
         if self.member is None:
-            # It has no place in the log's order, and its box is not in the hub.
-            self.box.put(self.wire.encode(event))
+            # It has no place in the log's order, and its box is not in the hub. If it was a member
+            # until another connection took that over, it has had its last line.
+            if not self.ended:
+                self.box.put(self.wire.encode(event))
         elif not self._board.is_closing:
             # The closing notice is the last thing that a member is told.
             size = self._board.hub.tell(self.box, event)
@@ -90,8 +88,8 @@ class Answering:
 
     def turn_away(self, reason: str, code: str) -> None:
         """End the session of a stranger, and tell it why."""
-        self.ended = True
         self.answer(Mistaken(reason, code))
+        self.ended = True
 
     def _reject_unreadable(self, line: BadLine) -> None:
         """Tell the peer that the toolkit could not read its line."""
@@ -99,7 +97,7 @@ class Answering:
             if not self._board.is_closing:
                 lines = self._encode_notice(LineRejected(line))
                 self._charge_for(self._board.hub.tell_lines(self.box, lines))
-        elif not self._ends_with_refusal(None, is_login=False):
+        elif not self.ended and not self._ends_with_refusal(None, is_login=False):
             self.box.put(self._encode_notice(LineRejected(line)))
 
     def _ends_with_refusal(self, id_: RequestId, *, is_login: bool) -> bool:
@@ -109,8 +107,8 @@ class Answering:
         self._refused += 1
         if self._refused < MAX_REFUSED_NAMES:
             return False
-        self.ended = True
         self.answer(Mistaken(TOO_MANY_REFUSED, "name-refused", id_))
+        self.ended = True
         return True
 
     def _charge_for(self, answer_bytes: int) -> None:

@@ -41,11 +41,13 @@ class Believed:
         here.discard(event.name)
         return True
 
-    def is_renamed(self, event: events.Renamed) -> None:
-        """Note that somebody has another name."""
+    def is_renamed(self, event: events.Renamed) -> bool:
+        """Note that somebody has another name; return whether that is news."""
         here = self._rooms.setdefault(event.room, set())
+        is_news = event.name in here or event.to not in here
         here.discard(event.name)
         here.add(event.to)
+        return is_news
 
     def differences(self, state: State) -> Iterator[events.Left | events.Joined]:
         """Yield how a state differs from this. These events have no numbers of their own."""

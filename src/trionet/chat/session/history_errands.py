@@ -73,6 +73,9 @@ class Asker(Protocol):
     def former(self) -> bytes:
         """The SHA-256 of a token that it had as another member; empty: none."""
 
+    async def settle(self) -> None:
+        """Wait until the log has its member, if it has lost it; with a local log, not at all."""
+
     def answer(self, event: Event) -> None:
         """Tell the peer something, at its cost."""
 
@@ -213,8 +216,13 @@ async def _remove(
         asker.reject(f"there is no message {request.number}", "no-such-message", request.id)
     elif not found.author or found.author not in asker.tokens:
         asker.reject("somebody else has said this", "forbidden", request.id)
-    elif asker.member is not None:
-        asker.ticket = board.append(operations.Remove(member, room, request.number, request.id))
+    else:
+        # A shared log may have lost the member meanwhile. Then it has another number, and its
+        # former one may be somebody else's.
+        await asker.settle()
+        if asker.member is not None:
+            removal = operations.Remove(asker.member, room, request.number, request.id)
+            asker.ticket = board.append(removal)
 
 
 def _is_known(room: str, board: Board, history: History) -> bool:

@@ -3,7 +3,8 @@
 A machine that was cut off from the log for too long counts as dead: its members have left, or are
 held. And a log can lose its newest part, and with it whoever logged in last. Then the sessions here
 are *away*: they stay subscribed to their rooms, hear everything, and come in again under the same
-connection.
+connection. Or the log has lost only that a member went to another room, or took another name. Then
+its session is away too until it has done so again.
 
 After the log has lost a part, members of other machines come in again too. Nobody is told of that:
 for some seconds, those whom members here believe to be present count as present. What still differs
@@ -12,7 +13,7 @@ after that is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -28,7 +29,16 @@ from trionet.chat.session.session_protocol import Local
 from trionet.chat.state import events
 from trionet.chat.state.events import StateEvent
 from trionet.chat.state.members import Member
-from trionet.chat.state.operations import ConnectionId, Detach, LogIn, LogOut
+from trionet.chat.state.operations import (
+    ConnectionId,
+    Detach,
+    Join,
+    Leave,
+    LogIn,
+    LogOut,
+    Operation,
+    Rename,
+)
 from trionet.chat.state.state import State
 
 # How many of those who have left for good are remembered: as many as may leave in the last seconds
@@ -66,14 +76,21 @@ class Away:
     """The sessions that are away, and what is believed here.
 
     It is true while there is anything to look at.
+
+    Attributes:
+        epoch: the epoch that members were told before the log had it; empty: there is none.
     """
 
     def __init__(self, board: Board) -> None:
+        self.epoch = ""
         self._board = board
+        # The members of sessions here, as these know them.
         self._places: dict[int, Member] = {}
+        # Those who are in other rooms or have another name in the state than in `_places`.
+        self._displaced: set[int] = set()
         # Rooms that a member was in when it was lost.
         self._rooms: dict[int, list[str]] = {}
-        self._sessions: dict[ConnectionId, tuple[Local, LogIn, int]] = {}
+        self._sessions: dict[ConnectionId, tuple[Local, LogIn, Member]] = {}
         # Those whose logins are in what happens now, by their new numbers.
         self._back: dict[int, Local] = {}
         # The connections of those who were lost, by their former numbers.
@@ -89,7 +106,7 @@ class Away:
         self._lift = 0
 
     def __bool__(self) -> bool:
-        return bool(self._sessions) or self._believed is not None
+        return bool(self._sessions) or self._believed is not None or bool(self._displaced)
 
     # -- what the switchboard notes
 
@@ -103,14 +120,15 @@ class Away:
     def forget_place(self, member: int) -> None:
         """Note that a session no longer has its member."""
         self._places.pop(member, None)
+        self._displaced.discard(member)
 
     def look_at(self, happened: Iterable[StateEvent]) -> None:
         """Find out whose logins are among events, before these are told."""
         for event in happened:
-            if type(event) is events.LoggedIn and event.connection in self._sessions:
-                self._back[event.member] = self._sessions[event.connection][0]
-            elif type(event) is events.Renamed and self._believed is not None:
-                self._believed.is_renamed(event)
+            if type(event) is events.LoggedIn:
+                if event.connection in self._sessions:
+                    self._back[event.member] = self._sessions[event.connection][0]
+                self._ignore_again(self._board.state.members.get(event.member))
         believed = self._believed
         if believed is not None and self._board.state.clock >= believed.until:
             self._believed = None
@@ -119,12 +137,34 @@ class Away:
     def publish_joined(self, event: events.Joined) -> None:
         """Tell a room who has joined, unless it believes so already."""
         if self._believed is None or self._believed.joins(event):
-            session = self._back.get(event.member)
+            session = self._back.get(event.member) or self._board.session_of(event.member)
             own = None if session is None else session.box
             self._board.hub.publish(event, topic=event.room, exclude=own)
 
+    def is_there(self, event: events.Joined) -> bool:
+        """Tell whether whoever has joined a room knows that already; the log had lost it."""
+        if event.member not in self._displaced:
+            return False
+        place = self._places[event.member]
+        if event.room in place.rooms:
+            return True
+        place.rooms = *place.rooms, event.room
+        return False
+
+    def is_renamed(self, event: events.Renamed) -> bool:
+        """Note that somebody has another name; return whether that is news here."""
+        return self._believed is None or self._believed.is_renamed(event)
+
+    def note_named(self, member: int) -> None:
+        """Note that a session was told its member's name."""
+        if member in self._displaced:
+            self._places[member].name = self._board.state.members[member].name
+
     def has_left(self, event: events.Left, session: Local | None) -> bool:
         """Deal with a leaving that is not told as usual; return whether this was one."""
+        if event.member in self._displaced and event.reason != "lost":
+            place = self._places[event.member]
+            place.rooms = tuple([room for room in place.rooms if room != event.room])
         if self._believed is not None and not self._believed.leaves(event):
             return True
         if session is None or event.reason != "lost" or not self._board.log.is_shared:
@@ -146,8 +186,11 @@ class Away:
         place = self._places.pop(member, None)
         if place is None:
             return
-        rooms = self._rooms.pop(member, None) or list(place.rooms)
-        self._leave(member, session, place, rooms)
+        self._displaced.discard(member)
+        if identity := _identity(place):
+            self._board.ignoring.set_aside(member, identity)
+        left = self._rooms.pop(member, [])
+        self._leave(member, session, place, list(place.rooms) or left)
 
     def _leave(self, member: int, session: Local, place: Member, rooms: list[str]) -> None:
         connection = session.connection
@@ -160,9 +203,13 @@ class Away:
         names = tuple([parse_room(room) for room in rooms])
         login = LogIn(connection, place.name, names, None, token, hold, token, place.login, former)
         self._lost[member] = connection
+        self._send_away(session)
+        place.rooms = tuple(rooms)
+        self._sessions[connection] = session, login, place
+
+    def _send_away(self, session: Local) -> None:
         session.is_away = True
         session.ticket = session.ticket or 1
-        self._sessions[connection] = session, login, member
 
     def forget(self, session: Local) -> bool:
         """Forget a session that has ended; return whether it was away."""
@@ -181,24 +228,30 @@ class Away:
 
     def _come_in(self, connection: ConnectionId, member: int) -> None:
         """Note that a member has come in again under a connection."""
-        session, login, former = self._sessions.pop(connection)
-        self._put_back(session, former, member)
+        session, _, place = self._sessions.pop(connection)
+        self._put_back(session, member)
         rooms = self._board.state.members[member].rooms
-        before = [name.key for name in login.rooms or ()]
-        # It has not lost those of before, unless it is being told the past and enters them later.
-        for room in rooms:
-            if room not in before:
-                self._board.hub.subscribe(session.box, room)
-        for room in before:
+        # It still has its rooms, unless it is being told the past and enters them later. If it was
+        # held in others, it leaves them (`coming_in_again`).
+        for room in place.rooms:
             if room not in rooms:
                 self._board.hub.unsubscribe(session.box, room)
 
-    def _put_back(self, session: Local, former: int, member: int) -> None:
-        board = self._board
-        board.give_member(member, session)
-        board.ignoring.renumber(former, member)
+    def _put_back(self, session: Local, member: int) -> None:
+        self._board.give_member(member, session)
         self.note(member)
         session.came_in_again(member)
+
+    def _displace(self, session: Local, member: int, place: Member) -> None:
+        """Note that a member is to go back to its place."""
+        self._places[member] = place
+        self._displaced.add(member)
+        self._send_away(session)
+
+    def _ignore_again(self, member: Member | None) -> None:
+        """Have those who ignored a member whom the log had lost ignore it again."""
+        if member is not None and (identity := _identity(member)):
+            self._board.ignoring.bring_back(identity, member.id)
 
     def login_refused(self, event: events.LoginRefused) -> None:
         """Close a connection whose member cannot come in again."""
@@ -217,7 +270,6 @@ class Away:
         session.answer(last)
         self._board.ignoring.forget_box(session.box)
         self._board.hub.discard(session.box)
-        session.is_away = False
         session.taken_over()
 
     # -- what the log calls
@@ -226,9 +278,18 @@ class Away:
         """Wait until the log has taken something; whoever was away may be back."""
         await self._board.log.wait_news()
 
-    def coming_in_again(self) -> list[LogIn]:
-        """Return the logins of all who are away."""
-        return [login for _, login, _ in self._sessions.values()]
+    def coming_in_again(self) -> list[Operation]:
+        """Return what brings back all who are away."""
+        state = self._board.state
+        operations: list[Operation] = []
+        for number in self._displaced:
+            operations += _going_back(state.members[number], self._places[number])
+        for _, login, place in self._sessions.values():
+            operations.append(login)
+            held = state.find_again(place) if place.token else None
+            if held is not None:
+                operations += _going_back(held, place)
+        return operations
 
     def connection_of(self, member: int) -> ConnectionId | None:
         """Return the connection of a member, also if the log has just lost it."""
@@ -241,6 +302,12 @@ class Away:
         """Return the members of this machine by connection."""
         # Whoever was lost has another number now, and their former one may be somebody else's.
         self._lost.clear()
+        for member in self._displaced:
+            session = self._board.session_of(member)
+            assert session is not None, "its place is forgotten with it"
+            self.note(member)
+            session.came_in_again(member)
+        self._displaced.clear()
         return self._board.members_by_connection()
 
     def jump(
@@ -263,6 +330,17 @@ class Away:
             for member in state.members.values()
             for connection in member.connections
         }
+        for number in board.ignoring.ignored():
+            ignored = former.members.get(number)
+            identity = None if ignored is None else _identity(ignored)
+            if identity is None:
+                board.ignoring.forget_member(number)
+            else:
+                board.ignoring.set_aside(number, identity)
+        if board.ignoring.aside():
+            for member_there in state.members.values():
+                self._ignore_again(member_there)
+        self._displaced.clear()
         known: set[ConnectionId] = set()
         for number, session in board.take_sessions().items():
             place = self._places.pop(number)
@@ -271,7 +349,11 @@ class Away:
             if member is None:
                 self._leave(number, session, place, list(place.rooms))
             else:
-                self._put_back(session, number, member)
+                self._put_back(session, member)
+                now = state.members[member]
+                # A stream that was only trimmed has all that the member did.
+                if until is not None and (now.name, now.rooms) != (place.name, place.rooms):
+                    self._displace(session, member, place)
             if connection is not None:
                 known.add(connection)
         for connection in self._sessions.keys() & by_connection.keys():
@@ -330,6 +412,7 @@ class Away:
             untold: of each room with events that were never told here, and cannot be had any more,
                 the last of these numbers.
         """
+        self.epoch = epoch
         rooms = self._board.state.last_numbers()
         self._board.hub.publish(EpochChanged(epoch, rooms))
         for key, last in untold.items():
@@ -351,3 +434,20 @@ class Away:
             session = self._board.session_of(event.member)
             own = None if session is None else session.box
             self._board.hub.publish(event, topic=event.room, exclude=own)
+
+
+def _going_back(member: Member, place: Member) -> Iterator[Operation]:
+    """Yield what a member has to do to be in its place again."""
+    if member.name != place.name:
+        yield Rename(member.id, place.name)
+    for room in member.rooms:
+        if room not in place.rooms:
+            yield Leave(member.id, room)
+    for room in place.rooms:
+        if room not in member.rooms:
+            yield Join(member.id, parse_room(room))
+
+
+def _identity(member: Member) -> bytes | ConnectionId | None:
+    """Return what stays the same of a member that the log loses; ``None``: nothing."""
+    return member.token or (member.connections[0] if member.connections else None)

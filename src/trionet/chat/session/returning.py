@@ -50,6 +50,7 @@ class Guest(Protocol):
 
     box: Box
     errand: Errand | None
+    is_away: bool
 
     @property
     def wire(self) -> WireFormat:
@@ -78,6 +79,10 @@ class Board(Protocol):
     views: RoomViews
     history: History | None
     is_closing: bool
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that members were told last."""
 
 
 class Returning:
@@ -110,7 +115,7 @@ class Returning:
     @property
     def _is_same_epoch(self) -> bool:
         """Whether the numbers that it brought are of the epoch of now. A shared log may change."""
-        return self._arrival.epoch == self._board.state.epoch
+        return self._arrival.epoch == self._board.epoch
 
     def welcome(self) -> None:
         """Tell the member all that can be told at once; what is left is the session's errand."""
@@ -122,8 +127,7 @@ class Returning:
         )
         topics = () if self._is_behind else login.rooms
         board.hub.add(guest.box, guest.wire.encode, topics=topics)
-        epoch = board.state.epoch
-        guest.answer(Welcomed(login.name, token, epoch, login.id, login.resumed))
+        guest.answer(Welcomed(login.name, token, board.epoch, login.id, login.resumed))
         if login.resumed and PRIVATE in arrival.seen:
             self._tell_private(login.member, arrival.seen[PRIVATE])
         if self._is_behind:
@@ -186,7 +190,7 @@ class Returning:
     def _is_in(self, room: str) -> bool:
         """Tell whether the session still has the member, and the member is in the room.
 
-        Once the server is closing, the notice of that is the last thing that a member is told.
+        After the closing notice nobody is told anything.
         """
         member = self._guest.member
         if member is None or self._board.is_closing:
@@ -203,10 +207,9 @@ class Returning:
             replay.skip_to(last - MOST)
         is_over = False
         while not is_over:
+            # Not within a turn: the log may be out of reach for long, and others can be told.
+            await self._guest.settle()
             async with pace.turn():
-                await self._guest.settle()
-                if not self._is_in(room):
-                    return True
                 is_over = await self._tell_some(room, replay, last, history, pace)
                 await pace.settle(_PATIENCE)
             if not await pace.settle():
@@ -216,7 +219,14 @@ class Returning:
     async def _tell_some(
         self, room: str, replay: _Replay, last: int, history: History, pace: Pace
     ) -> bool:
-        """Tell a page, or what is left of the past; return whether the member has entered."""
+        """Tell a page, or what is left of the past; return whether that is over.
+
+        If the log has lost the member meanwhile, nothing is told.
+        """
+        if self._guest.is_away:
+            return False
+        if not self._is_in(room):
+            return True
         if not self._is_same_epoch:
             self._enter(room, replay.end(self._last(room)))
             return True
@@ -235,7 +245,8 @@ class Returning:
         happened: Sequence[RoomEvent] = ()
         with suppress(TrionetError):
             happened = await pace.ask(history.since, room, replay.after, PAGE_BYTES)
-        await self._guest.settle()
+        if self._guest.is_away:
+            return False
         if not self._is_in(room):
             return True
         if not happened or not self._is_same_epoch:

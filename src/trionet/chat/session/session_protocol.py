@@ -13,7 +13,6 @@ from trionet.chat.state.operations import ConnectionId
 class Local(Guest, Protocol):
     """A session, as the switchboard sees it. `trionet.chat.Session` implements it."""
 
-    is_away: bool
     ticket: int
 
     @property

@@ -147,6 +147,11 @@ class Switchboard:
         return f"<trionet.chat.Switchboard: {state}, {len(self._local)} sessions, {self.state!r}>"
 
     @property
+    def epoch(self) -> str:
+        """The epoch that members were told last. A shared log may only get it yet."""
+        return self.away.epoch or self.state.epoch
+
+    @property
     def is_full(self) -> bool:
         """Whether the log is so long that whoever has more to say should wait: `Hub.wait_room`."""
         return self.hub.is_full or self.log.must_wait
@@ -340,6 +345,8 @@ class Switchboard:
         self.views.joined(event.room)
         if self.log.is_shared and self.away:
             self.away.publish_joined(event)
+            if self.away.is_there(event):
+                return
         else:
             # Before the subscription, so that the newcomer gets no `Joined` of its own.
             self.hub.publish(event, topic=event.room)
@@ -363,7 +370,8 @@ class Switchboard:
 
     def _renamed(self, event: events.Renamed) -> None:
         self.views.renamed(event.room)
-        self._publish(event)
+        if not self.away or self.away.is_renamed(event):
+            self._publish(event)
 
     def _told(self, event: events.Told) -> None:
         sender, receiver = self._local.get(event.member), self._local.get(event.receiver)
@@ -410,6 +418,7 @@ class Switchboard:
         session.taken_over()
 
     def _epoch_began(self, event: events.EpochBegan) -> None:
+        self.away.epoch = ""
         rooms = self.state.last_numbers()
         self.hub.publish(EpochChanged(event.epoch, rooms))
 
@@ -434,6 +443,7 @@ class Switchboard:
     def _named(self, event: events.Named) -> None:
         session = self._local.get(event.member)
         if session is not None:
+            self.away.note_named(event.member)
             session.named(event.name)
             if not event.was_told:
                 session.answer(Done(event.name, event.id))

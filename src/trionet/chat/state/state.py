@@ -101,7 +101,8 @@ class State(Contents):
         told: list[StateEvent] = []
         if entry.time > self.time:
             self.time = entry.time
-            self._rooms.expire(self.time)
+            if self._rooms.vacancies.since:
+                self._rooms.expire(self.time)
         clock = entry.time if entry.clock is None else entry.clock
         if clock > self.clock:
             self.clock = clock

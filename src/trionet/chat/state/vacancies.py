@@ -14,29 +14,33 @@ class Vacancies:
     """Rooms without members, each with the time its last member left and the rank of its topic.
 
     Times never go back: a room that is added later was left later.
+
+    Attributes:
+        since: the rooms in the order in which they were left, each with the time and the rank. Do
+            not change it.
     """
 
-    __slots__ = ("_by_topic", "_since")
+    __slots__ = ("_by_topic", "since")
 
     def __init__(self) -> None:
-        self._since: dict[str, tuple[int, int]] = {}
+        self.since: dict[str, tuple[int, int]] = {}
         # (rank of the topic, room), sorted.
         self._by_topic: list[tuple[int, str]] = []
 
     def add(self, room: str, *, since: int, topic_rank: int) -> None:
         """Note that a room with a topic has lost its last member."""
-        self._since[room] = since, topic_rank
+        self.since[room] = since, topic_rank
         insort(self._by_topic, (topic_rank, room))
 
     def discard(self, room: str) -> None:
         """Note that somebody is in a room again, or that the room has ended."""
-        found = self._since.pop(room, None)
+        found = self.since.pop(room, None)
         if found is not None:
             del self._by_topic[bisect_left(self._by_topic, (found[1], room))]
 
     def first(self) -> tuple[str, int] | None:
         """Return the room that was left first, and when; ``None``: there is no such room."""
-        for room, (since, _) in self._since.items():
+        for room, (since, _) in self.since.items():
             return room, since
         return None
 
@@ -49,5 +53,5 @@ class Vacancies:
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         """Yield each room and when it was left, in that order."""
-        for room, (since, _) in self._since.items():
+        for room, (since, _) in self.since.items():
             yield room, since
