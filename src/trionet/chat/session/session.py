@@ -307,8 +307,8 @@ class Session(Answering):
             errand, self.errand = self.errand, None
             await errand(pace)
 
-    def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:  # noqa: ARG002
-        """Note that the peer is a member now: `login` says which, and `arrival` what it brought."""
+    def logged_in(self, login: events.LoggedIn) -> None:
+        """Note that the peer is a member now: `login` says which."""
         self.member = login.member
         self.name = login.name
         self._connection = login.connection
