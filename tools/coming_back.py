@@ -1,11 +1,14 @@
 """Cut members off again and again while they are told the past, on virtual time.
 
-    python tools/coming_back.py [FIRST_SEED [LAST_SEED]] [--orders FIRST LAST]
+    python tools/coming_back.py [FIRST_SEED [LAST_SEED]] [--orders FIRST LAST] [--only MODEL]
 
 Four members in three rooms lose their connections in many ways, come back, and lose them again
 before they are told everything. Each must have been told each event once, or that it has missed it.
-A seed runs with a history in memory, with one in a file, and with one in a file that forgets what
-is older than some seconds. The tests run a few seeds.
+There are two models of this. In `past` they only talk, much, and are resumed. In `lives` they do
+everything that a program can do, are taken over by others who have their tokens, are not always
+held, and the server ends and begins again. A seed runs in both, with a history in memory, with one
+in a file, and with one in a file that forgets what is older than some seconds. The tests run a few
+seeds.
 
 What happens follows from the seed; an order seeds in which order Trio runs tasks that are ready at
 the same time. A failure tells both numbers, and with them it comes again. Default: order 0. (The
@@ -15,6 +18,7 @@ script starts itself anew where PYTHONHASHSEED is not 0, because the order of a 
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import os
 import sys
@@ -29,26 +33,25 @@ import trio.testing
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 from chaos import order_tasks
-from coming_back import HISTORIES, ComingBack, History, make_small
+from coming_back import HISTORIES, ComingBack, History
+from whole_lives import WholeLives, make_small
+
+MODELS: dict[str, type[ComingBack | WholeLives]] = {"past": ComingBack, "lives": WholeLives}
 
 
-def run(seed: int, order: int, history: History, happened: Counter[str]) -> list[str]:
+def run(model: str, seed: int, order: int, history: History, happened: Counter[str]) -> list[str]:
     """Run one seed, count what happened, and return what is wrong afterwards."""
     order_tasks(seed, order)
     make_small(setattr, seed)
     with TemporaryDirectory() as folder:
-        coming_back = ComingBack(seed, history, Path(folder))
+        members = MODELS[model](seed, history, Path(folder))
         try:
-            trio.run(coming_back.run, clock=trio.testing.MockClock(autojump_threshold=0))
+            trio.run(members.run, clock=trio.testing.MockClock(autojump_threshold=0))
         except ExceptionGroup:
             # A member was told something that it could not believe.
             return [traceback.format_exc()]
-    happened.update(coming_back.cuts)
-    happened["events"] += sum(map(len, coming_back.truth.values()))
-    for follower in coming_back.followers:
-        happened["resumed"] += follower.resumed
-        happened["gaps told"] += len(follower.missed)
-    return list(coming_back.faults())
+    happened.update(members.counts())
+    return list(members.faults())
 
 
 def main() -> None:
@@ -60,6 +63,7 @@ def main() -> None:
     parser.add_argument("first", type=int, nargs="?")
     parser.add_argument("last", type=int, nargs="?")
     parser.add_argument("--orders", type=int, nargs=2, default=(0, 0))
+    parser.add_argument("--only", choices=MODELS, action="append", default=None)
     given = parser.parse_args()
     first = 0 if given.first is None else given.first
     last = given.last if given.last is not None else 99 if given.first is None else first
@@ -68,11 +72,12 @@ def main() -> None:
     failed = runs = 0
     for seed in range(first, last + 1):
         for order in range(given.orders[0], given.orders[1] + 1):
-            for history in HISTORIES:
+            for model, history in itertools.product(given.only or MODELS, HISTORIES):
                 runs += 1
-                if faults := run(seed, order, history, happened):
+                if faults := run(model, seed, order, history, happened):
                     failed += 1
-                    print(f"seed {seed}, order {order}, {history}:", *faults, sep="\n    ")
+                    where = f"{model}, seed {seed}, order {order}, {history}:"
+                    print(where, *faults, sep="\n    ", flush=True)
     counts = ", ".join(f"{count:,} {what}" for what, count in happened.items())
     print(f"{runs} runs, {failed} failed; {counts}")
     sys.exit(bool(failed))

@@ -61,6 +61,7 @@ def make_small(patch: Patch, seed: int) -> None:
     patch(base_file_history, "Ring", partial(Ring, max_events=20))
     patch(batch, "_PAUSE", 0)
     patch(server, "_milliseconds", lambda: round(trio.current_time() * 1_000))
+    patch(server, "monotonic", trio.current_time)
     patch(file_history, "time", SimpleNamespace(time_ns=lambda: trio.current_time() * 10**9))
     patch(writing, "DAY", _KEPT * 1_000)
     patch(writing, "_FORGET_EVERY", 0.5)
@@ -114,6 +115,15 @@ class ComingBack:
             for follower in self.followers:
                 await follower.settled()
             nursery.cancel_scope.cancel()
+
+    def counts(self) -> Counter[str]:
+        """Return how often what happened, so that one sees what a run is worth."""
+        counts = Counter(self.cuts)
+        counts["events"] = sum(map(len, self.truth.values()))
+        for follower in self.followers:
+            counts["resumed"] += follower.resumed
+            counts["gaps told"] += len(follower.missed)
+        return counts
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong in the end."""

@@ -17,7 +17,7 @@ from trionet.connection.linestream import LineStream
 from trionet.errors import TrionetError
 
 # What a connection raises that is no more.
-_LOST = (
+LOST = (
     trio.BrokenResourceError, trio.ClosedResourceError, trio.EndOfChannel,
 )  # fmt: skip
 
@@ -73,10 +73,13 @@ class Follower:
 
     async def say(self, text: str, room: str = "lobby") -> None:
         """Say something in a room, now or when the connection is back."""
+        await self.ask("say", room=room, text=text)
+
+    async def ask(self, type: str, **fields: Any) -> None:  # noqa: A002  its name in the protocol
+        """Send a request, now or when the connection is back."""
         id_ = next(self._ids)
-        request = {"type": "say", "room": room, "text": text, "id": id_}
-        self._unanswered[id_] = request
-        await self._send(request)
+        self._unanswered[id_] = {"type": type, **fields, "id": id_}
+        await self._send(self._unanswered[id_])
 
     async def entered(self) -> None:
         """Wait until it is in the lobby, over a new connection or still."""
@@ -103,32 +106,43 @@ class Follower:
             try:
                 async with await self._connect() as self.stream:
                     await self._converse(LineStream(self.stream))
-            except (*_LOST, OSError, TrionetError):
+            except (*LOST, OSError, TrionetError):
                 pass
             await trio.sleep(self._pause())
 
     async def _send(self, request: Event) -> None:
         if self.stream is not None and self.is_in:
-            with suppress(*_LOST):
+            with suppress(*LOST):
                 async with self._sending:
                     await self.stream.send_all(json.dumps(request).encode() + b"\n")
 
     async def _converse(self, lines: LineStream) -> None:
         self.is_in = False
-        login: Event = {"type": "login", "name": self.name, "hold": True, "rooms": self._rooms}
-        if self._token is not None:
-            login.update(token=self._token, epoch=self.epochs[-1], seen=self._seen)
-        await lines.send(json.dumps(login))
+        await lines.send(*map(json.dumps, self._login()))
         while True:
             line = await lines.receive()
+            if line == "error: server is closing":
+                # It was not accepted any more.
+                return
             assert line.startswith("{"), line
             event: Event = json.loads(line)
             self._take(event)
             self._told.set()
             self._told = trio.Event()
-            if event["type"] == "entered" and event["room"] == "lobby":
+            if self._has_come_in(event):
                 for request in list(self._unanswered.values()):
                     await self._send(request)
+
+    def _login(self) -> list[Event]:
+        """Return the requests that begin a connection."""
+        login: Event = {"type": "login", "name": self.name, "hold": True, "rooms": self._rooms}
+        if self._token is not None:
+            login.update(token=self._token, epoch=self.epochs[-1], seen=self._seen)
+        return [login]
+
+    def _has_come_in(self, event: Event) -> bool:
+        """Tell whether an event is the last of what a login brings."""
+        return bool(event["type"] == "entered" and event["room"] == "lobby")
 
     def _take(self, event: Event) -> None:
         re = event.pop("re", None)

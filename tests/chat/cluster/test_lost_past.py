@@ -436,3 +436,25 @@ async def test_a_snapshot_that_is_saved_while_a_node_looks_for_its_place_is_load
             assert sorted(texts[-2:]) == ["ann", "bob"]
         await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
+
+
+async def test_whoever_comes_in_again_keeps_the_token_that_it_had_as_another_member(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(1) as cluster:
+        [node] = cluster.nodes
+        bob = await node.json("Bob")
+        first = await bob.next("welcome")
+        await bob.request("say", room="lobby", text="mine", id=1)
+        number = (await bob.next("said"))["number"]
+        await bob.client.aclose()
+        await trio.sleep(1)
+        bob = await node.json("Bob", token=first["token"], hold=True)
+        second = await bob.next("welcome")
+        assert not second["resumed"]
+        flush(cluster)
+        await trio.sleep(20)
+        bob = await node.json("Bob", token=second["token"], hold=True)
+        assert (await bob.next("welcome"))["resumed"]
+        await bob.request("remove", room="lobby", number=number, id=2)
+        assert (await bob.next("removed"))["of"] == number

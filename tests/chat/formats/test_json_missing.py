@@ -42,6 +42,14 @@ def test_private_messages_stand_under_a_name_that_no_room_has() -> None:
     assert missed(said(lost)) == [{"type": "missed", "room": "@", "after": 4, "before": 6}]
 
 
+def test_a_message_to_oneself_is_an_answer_and_counts_among_ones_private_messages() -> None:
+    own = events.Told(5, 0, 1, 1, "Ann", "Ann", "note to self", "t")
+    assert missed(said(answers.Own(own))) == [
+        {"type": "missed", "room": "@", "after": 4, "before": 6},
+        {"type": "missed", "count": 1, "re": ["t"]},
+    ]
+
+
 def test_dropped_answers_are_named_by_their_ids_and_counted() -> None:
     own = events.Told(5, 0, 1, 2, "Ann", "Bob", "psst", "t")
     assert missed(

@@ -146,6 +146,30 @@ async def test_a_message_that_is_repeated_gets_its_receipt_and_is_not_said_again
         await ann.expect_quiet()
 
 
+async def test_a_token_of_before_still_counts_for_who_is_cut_off_again_as_somebody_new(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with served(forever=True) as room:
+        bob, welcome = await room.join("Bob")
+        await say(bob, "once")
+        bob.reset()
+        await trio.testing.wait_all_tasks_blocked()
+        back = {"seen": {"lobby": 0}, "epoch": welcome["epoch"], **HOLD}
+        bob, new = await room.log_in("Bob", token=welcome["token"], **back)
+        assert not new["resumed"]
+        # It has read nothing of the past.
+        bob.reset()
+        bob, again = await room.log_in("Bob", token=new["token"], **back)
+        assert again["resumed"]
+        events = await told(bob, "entered")
+        assert [event.get("re") for event in events if event["type"] == "said"] == ["once"]
+        page = await bob.ask("history", room="lobby")
+        assert [one.get("re") for one in page["events"] if one["type"] == "said"] == ["once"]
+        number = next(event["number"] for event in events if event["type"] == "said")
+        removed = await bob.ask("remove", room="lobby", number=number)
+        assert removed["type"] == "removed"
+
+
 async def test_ones_own_messages_come_back_with_the_ids_of_their_requests(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -391,6 +415,29 @@ async def test_an_unfit_name_is_not_an_error_with_a_valid_token(
         await stranger.request("login", name="not a name", token="wrong")
         await stranger.expect("error", code="name-refused")
         await program.expect_quiet()
+
+
+async def test_nothing_of_the_past_is_told_after_the_good_bye_of_a_drain(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", 3000)
+    async with served(forever=True) as room:
+        ann, welcome = await room.join("Ann")
+        for _ in range(40):
+            await ann.request("say", room="lobby", text="x" * 900)
+            await ann.expect("said")
+        bob = await room.connect("Bob", link=Link(capacity=2000))
+        back = {"seen": {"lobby": 0}, "epoch": welcome["epoch"]}
+        await bob.request("login", name="Bob", **back)
+        await bob.expect("welcome")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(room.server.drain, 5)
+            # Until the good-bye Bob reads nothing, so it is still told the past.
+            await ann.ask_behind_all("ping")
+            await ann.expect("closing")
+            before = await told(bob, "closing")
+            assert len(before) < 40
+            await bob.expect_closed()
 
 
 async def test_a_drain_holds_nobody(autojump_clock: trio.testing.MockClock) -> None:

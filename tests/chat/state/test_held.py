@@ -36,6 +36,26 @@ def test_a_member_who_does_not_hold_leaves_at_once(fields: dict[str, object]) ->
     ]
 
 
+def test_a_member_keeps_the_token_that_it_had_as_another_member() -> None:
+    one = Machine()
+    ann = one.log_in("Ann", token=token(2), hold=True, brought=token(1))
+    one.cut(ann)
+    one.state = State.load(one.state.dump())
+    one.resume(ann)
+    claim = one.state.members[ann].claim
+    assert claim is not None
+    assert (claim.token, claim.former) == (token(2), token(1))
+
+
+def test_a_member_that_the_log_has_lost_brings_its_own_token_and_the_one_before() -> None:
+    one = Machine()
+    again = login("Ann", token=token(2), brought=token(2), former=token(1), login=3)
+    one.do(again)
+    one.do(login("Bob", token=token(4), brought=token(4), login=1, connection=2))
+    claims = [member.claim for member in one.state.members.values()]
+    assert [claim and claim.former for claim in claims] == [token(1), b""]
+
+
 def test_without_a_grace_nobody_is_held() -> None:
     one = Machine(grace=0)
     assert one.cut(one.hold("Ann"))[-1] == ev.LoggedOut(1)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Self
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from trionet.chat.state.operations import RequestId
 
@@ -39,6 +39,8 @@ class _Dropped(Struct, gc=False):
     room: str = ""
     number: int | None = None
     re: RequestId | list[RequestId] = None
+    sender: str | None = field(default=None, name="from")
+    to: str = ""
     after: int = 0
     before: int = 0
     count: int = 0
@@ -117,8 +119,9 @@ def _sorted_out(lines: bytes) -> tuple[_Gaps, list[RequestId], int]:
             others += line.count - len(re)
         elif re is not None:
             answers.append(re)
-        if number is not None and (room or re is None):
-            # Whoever sent a private message gets the number of the receiver's sequence.
+        if number is not None and (room or re is None or line.sender == line.to):
+            # Whoever sent a private message gets the number of the receiver's sequence, which may
+            # be its own.
             after, before = number - 1, number + 1
             room = room or PRIVATE
         if before and room:

@@ -168,8 +168,12 @@ class FiledHistory:
                     given = room, after, in_file + 1, most_bytes
                     events = await self._read(self._reader.since, *given)
                 if not events:
-                    # While a thread looked in the file, memory may have moved on.
-                    events = self._forwards(room, max(after, self._in_file(room)), _LISTED)
+                    after = max(after, in_file)
+                    if after < self._in_file(room):
+                        # While a thread looked in the file, memory has moved on, and what was in
+                        # it then is in the file now.
+                        continue
+                    events = self._forwards(room, after, _LISTED)
                     events = events[: max(1, message_runs.fitting(events, most_bytes))]
                 hidden = {number for key, number in removed if key == room}
                 if not hidden or not events:

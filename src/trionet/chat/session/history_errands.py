@@ -71,7 +71,7 @@ class Asker(Protocol):
 
     @property
     def former(self) -> bytes:
-        """The SHA-256 of a token that it has brought, but does not have any more; empty: none."""
+        """The SHA-256 of a token that it had as another member; empty: none."""
 
     async def settle(self) -> None:
         """Wait until the log has its member, if it has lost it; with a local log, not at all."""

@@ -197,9 +197,11 @@ class Away:
         if connection is None:
             return
         claim = place.claim
-        token, hold = (b"", False) if claim is None else (claim.token, claim.hold)
+        token, hold, former = b"", False, b""
+        if claim is not None:
+            token, hold, former = claim.token, claim.hold, claim.former
         names = tuple([parse_room(room) for room in rooms])
-        login = LogIn(connection, place.name, names, None, token, hold, token, place.login)
+        login = LogIn(connection, place.name, names, None, token, hold, token, place.login, former)
         self._lost[member] = connection
         self._send_away(session)
         place.rooms = tuple(rooms)

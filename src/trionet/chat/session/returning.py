@@ -22,7 +22,7 @@ from trionet.chat.formats.json_missing import PRIVATE
 from trionet.chat.formats.wire_format import WireFormat
 from trionet.chat.history.history import History
 from trionet.chat.history.message_runs import fitting, last_number
-from trionet.chat.session.arrival import Arrival, hash_of
+from trionet.chat.session.arrival import Arrival
 from trionet.chat.session.history_errands import Errand, Pace
 from trionet.chat.session.hub_protocol import FanOut
 from trionet.chat.session.room_views import RoomViews
@@ -59,6 +59,10 @@ class Guest(Protocol):
     @property
     def member(self) -> int | None:
         """The number of its member; ``None``: it has none, or no longer."""
+
+    @property
+    def tokens(self) -> tuple[bytes, ...]:
+        """The SHA-256 of each token that proves what it has said."""
 
     def answer(self, event: Event) -> None:
         """Tell the peer something, at its cost."""
@@ -105,7 +109,6 @@ class Returning:
         self._login = login
         self._arrival = arrival
         self._joined = joined
-        self._brought = hash_of(arrival.brought)
         # Whether it has to be told some of the past, room by room.
         self._is_behind = False
 
@@ -197,7 +200,9 @@ class Returning:
     async def _tell(self, room: str, after: int, history: History, pace: Pace) -> bool:
         """Tell what came in a room after a number, and enter; return whether the peer is there."""
         last = self._board.state.rooms[room].last
-        replay = _Replay(self._guest.wire, history, room, after, self._brought)
+        # Who has brought no token has said nothing before.
+        tokens = self._guest.tokens if self._arrival.brought else ()
+        replay = _Replay(self._guest.wire, history, room, after, tokens)
         if last - after > MOST:
             replay.skip_to(last - MOST)
         is_over = False
@@ -260,15 +265,15 @@ class _Replay:
         history: where the past comes from.
         room: the room.
         after: the number after which the past is told.
-        brought: the SHA-256 of the token that the login brought. What was said with this token
-            shows the ids of its requests.
+        tokens: the SHA-256 of the member's tokens. What was said with one of them shows the ids of
+            its requests.
 
     Attributes:
         after: the number up to which everything is told.
     """
 
     def __init__(
-        self, wire: WireFormat, history: History, room: str, after: int, brought: bytes
+        self, wire: WireFormat, history: History, room: str, after: int, tokens: tuple[bytes, ...]
     ) -> None:
         self.after = after
         self._wire = wire
@@ -277,7 +282,7 @@ class _Replay:
         self._encode_all = getattr(wire, "encode_all", self._encode_each)
         self._history = history
         self._room = room
-        self._brought = brought
+        self._tokens = tokens
         self._skipped_from: int | None = None
 
     def skip_to(self, number: int) -> None:
@@ -323,9 +328,9 @@ class _Replay:
                 if event.number != own or type(event) is not events.Joined
             ]
         told: Sequence[Event] = happened
-        if brought := self._brought:
+        if tokens := self._tokens:
             told = [
-                Own(event) if getattr(event, "author", None) == brought else event
+                Own(event) if getattr(event, "author", None) in tokens else event
                 for event in happened
             ]
         return self._encode_all(told)

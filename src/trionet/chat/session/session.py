@@ -97,8 +97,8 @@ class Session(Answering):
         errand: what must be carried out before the next line is handed in; ``None``: nothing.
         member: the member's number; ``None``: the peer is not, or no longer, a member.
         tokens: the SHA-256 of the tokens that prove what it has said.
-        former: the SHA-256 of a token that the peer has brought and that no longer belongs to any
-            member.
+        former: the SHA-256 of a token that the member has brought to its first login, and that no
+            longer belonged to any member then.
         ticket: the ticket of its last operation; 0: it has none that may still come back.
         is_away: whether the log has lost its member, which is coming in again.
         is_resumed: whether its login has resumed a member.
@@ -307,17 +307,16 @@ class Session(Answering):
             errand, self.errand = self.errand, None
             await errand(pace)
 
-    def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
-        """Note that the peer is a member now: `login` says which, and `arrival` what it brought."""
+    def logged_in(self, login: events.LoggedIn) -> None:
+        """Note that the peer is a member now: `login` says which."""
         self.member = login.member
         self.name = login.name
         self._connection = login.connection
         self.is_resumed = login.resumed
-        if self.wire.receipts:
-            own = self._board.state.members[login.member].token
-            brought = hash_of(arrival.brought)
-            self.tokens = tuple({own, brought} - {b""})
-            self.former = b"" if login.resumed else brought
+        claim = self._board.state.members[login.member].claim
+        if self.wire.receipts and claim is not None:
+            self.former = claim.former
+            self.tokens = (claim.token, claim.former) if claim.former else (claim.token,)
 
     def peer_has_gone(self) -> None:
         """Note that the peer had gone before it became a member: nobody was told a new token."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from trionet.chat.session.arrival import Arrival
 from trionet.chat.session.returning import Guest
 from trionet.chat.state import events
 from trionet.chat.state.operations import ConnectionId
@@ -22,8 +21,8 @@ class Local(Guest, Protocol):
     def came_in_again(self, member: int) -> None:
         """Note that the log knows the member again, under another number."""
 
-    def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
-        """Note that the peer is a member now."""
+    def logged_in(self, login: events.LoggedIn) -> None:
+        """Note that the peer is a member now: `login` says which."""
 
     def taken_over(self) -> None:
         """Note that the peer is no longer a member: another connection has taken it over."""

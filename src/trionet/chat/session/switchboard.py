@@ -398,7 +398,7 @@ class Switchboard:
         self._local[event.member] = session
         if self.log.is_shared:
             self.away.note(event.member)
-        session.logged_in(event, arrival)
+        session.logged_in(event)
         if session.wire.receipts:
             Returning(self, session, event, arrival, joined).welcome()
         else:

@@ -18,10 +18,13 @@ class Claim(Struct, gc=False, array_like=True):
     Attributes:
         token: the SHA-256 of its token. No other member has it: tokens are random.
         hold: whether it is held when its connection ends.
+        former: the SHA-256 of a token that it had as another member, before a restart for example,
+            and has brought to its first login; empty: none. It proves what was said with it.
     """
 
     token: bytes
     hold: bool = False
+    former: bytes = b""
 
 
 class Member(Struct, gc=False, array_like=True):

@@ -41,6 +41,7 @@ class LogIn(Struct, frozen=True, gc=False, array_like=True, tag="login"):
         login: which login of the member made the connection, if the connection has been a member's
             before and the log has lost that; 0: it is a login of now. A newer login keeps the
             member.
+        former: the SHA-256 of the token that such a member had brought to its first login.
     """
 
     connection: ConnectionId
@@ -51,6 +52,7 @@ class LogIn(Struct, frozen=True, gc=False, array_like=True, tag="login"):
     hold: bool = False
     brought: bytes = b""
     login: int = 0
+    former: bytes = b""
 
 
 class LogOut(Struct, frozen=True, gc=False, array_like=True, tag="logout"):

@@ -142,7 +142,8 @@ class State(Contents):
             told.append(events.LoginRefused(op.connection, "name-taken", problem, op.id))
             return
         else:
-            claim = Claim(op.token, op.hold) if op.token else None
+            former = op.former if op.login else op.brought
+            claim = Claim(op.token, op.hold, former) if op.token else None
             member = self._members.add(op.name, op.connection, claim)
             member.login = max(1, op.login)
         rooms = op.rooms
