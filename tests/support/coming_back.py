@@ -108,7 +108,7 @@ class ComingBack:
                 self.followers.append(follower)
                 nursery.start_soon(follower.run)
                 nursery.start_soon(self._talk, follower)
-                nursery.start_soon(self._cut, follower)
+                nursery.start_soon(cut_off, follower, self._dice, self.cuts, lambda: self._goes_on)
             await trio.sleep(_SECONDS)
             self._goes_on = False
             await trio.sleep(30)
@@ -183,23 +183,34 @@ class ComingBack:
             number += 1
             await trio.sleep(self._dice.uniform(0, 1))
 
-    async def _cut(self, follower: Follower) -> None:
-        # Before its first welcome it has no token, and cannot come back.
-        await follower.entered()
-        while self._goes_on:
-            await trio.sleep(self._dice.uniform(0, 2))
-            how = self._dice.choice(["reset", "stall", "stall and close"])
-            stream = follower.stream
-            if not isinstance(stream, MemoryStream):
-                continue
-            self.cuts[how if follower.is_in else f"{how} during the replay"] += 1
-            if how == "reset":
-                stream.reset()
-                continue
-            stream.stall()
-            await trio.sleep(self._dice.uniform(0, 3))
-            if how == "stall":
-                stream.resume()
-            else:
-                # The server notices nothing: the next connection takes this one over.
-                await stream.aclose()
+
+async def cut_off(
+    follower: Follower, dice: random.Random, cuts: Counter[str], goes_on: Callable[[], bool]
+) -> None:
+    """Cut a follower off in one way or another, again and again.
+
+    Args:
+        follower: whose connections these are.
+        dice: what happens follows from it.
+        cuts: counts how often each way was tried.
+        goes_on: tells whether to go on.
+    """
+    # Before its first welcome it has no token, and cannot come back.
+    await follower.entered()
+    while goes_on():
+        await trio.sleep(dice.uniform(0, 2))
+        how = dice.choice(["reset", "stall", "stall and close"])
+        stream = follower.stream
+        if not isinstance(stream, MemoryStream):
+            continue
+        cuts[how if follower.is_in else f"{how} during the replay"] += 1
+        if how == "reset":
+            stream.reset()
+            continue
+        stream.stall()
+        await trio.sleep(dice.uniform(0, 3))
+        if how == "stall":
+            stream.resume()
+        else:
+            # The server notices nothing: the next connection takes this one over.
+            await stream.aclose()

@@ -23,7 +23,7 @@ from typing import Any
 
 import trio
 
-from coming_back import History, Patch
+from coming_back import History, Patch, cut_off
 from coming_back import make_small as make_past_small
 from follower import LOST, Event, Follower
 from program import Program, Served, served
@@ -424,7 +424,9 @@ class WholeLives:
                 self.members.append(member)
                 nursery.start_soon(member.run)
                 nursery.start_soon(self._act, member)
-                nursery.start_soon(self._cut, member)
+                nursery.start_soon(
+                    cut_off, member, self._dice, self.happened, lambda: self._goes_on
+                )
                 nursery.start_soon(self._rival, member)
             ends = sorted(self._dice.uniform(0, _SECONDS) for _ in range(self._dice.randrange(3)))
             for begin, end in itertools.pairwise([0, *ends, _SECONDS]):
@@ -740,26 +742,6 @@ class WholeLives:
                         await member.repeat(dice.choice(kept))
             self.happened[what] += 1
             await trio.sleep(dice.uniform(0, 0.3))
-
-    async def _cut(self, member: Member) -> None:
-        # Before its first welcome it has no token, and cannot come back.
-        await member.entered()
-        while self._goes_on:
-            await trio.sleep(self._dice.uniform(0, 2))
-            how = self._dice.choice(["reset", "stall", "stall and close"])
-            stream = member.stream
-            if not isinstance(stream, MemoryStream):
-                continue
-            self.happened[how if member.is_in else f"{how} during the replay"] += 1
-            if how == "reset":
-                stream.reset()
-                continue
-            stream.stall()
-            await trio.sleep(self._dice.uniform(0, 3))
-            if how == "stall":
-                stream.resume()
-            else:
-                await stream.aclose()
 
     async def _rival(self, member: Member) -> None:
         """Take the member over now and then, as whoever has its token can, under any name."""
