@@ -33,7 +33,7 @@ def test_there_is_a_patch_for_each_fault_that_a_server_must_never_have() -> None
         "gap_untold", "gap_between_stretches_untold", "errand_overtaken", "quit_is_held",
         "past_told_beside_the_present", "dropped_lines_forgotten",
         # Of members who are cut off again and again, over many lives: `test_coming_back.py` there
-        # catches each, whatever other test does.
+        # or tools/coming_back.py catches each, within a few seeds.
         "private_word_lost_in_replay", "private_word_told_as_missed",
         "private_word_replayed_twice", "private_words_kept_without_hold", "hold_stays_as_it_was",
         "renamed_not_replayed", "old_topic_on_return", "topic_lost_at_a_restart",
