@@ -130,6 +130,34 @@ async def test_whoever_is_held_until_its_server_can_write_is_who_and_where_it_wa
         assert [event.get("re") for event in await messages(bob)] == [1]
 
 
+async def test_a_move_that_came_late_is_not_repeated_when_the_log_is_lost_again(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        ann, bob = await two_with_bob(cluster)
+        await bob.request("leave", room="builds", id=1)
+        await bob.next("left")
+        # Redis loses something while Bob's requests are on their way.
+        cluster.redis.before_command = lambda command: command[0] == b"XADD"
+        await bob.request("join", room="builds", id=2)
+        await bob.request("nick", name="Bert", id=3)
+        await trio.sleep(0.05)
+        cluster.redis.roll_back(1)
+        cluster.redis.heal()
+        await trio.sleep(2)
+        await bob.request("leave", room="builds", id=4)
+        await bob.request("nick", name="Bob", id=5)
+        await trio.sleep(0.05)
+        # All four requests have been answered.
+        assert {event.get("re") for event in await messages(bob)} >= {2, 3, 4, 5}
+        cluster.redis.flush()
+        cluster.redis.changed()
+        await trio.sleep(10)
+        assert sorted(await names(ann, "lobby")) == ["Ann", "Bob"]
+        assert await names(ann, "builds") == ["Ann"]
+        assert [event["type"] for event in await messages(bob)] == ["epoch"]
+
+
 async def test_what_a_plain_member_says_goes_where_it_was_when_the_log_lost_its_move(
     clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
