@@ -334,14 +334,13 @@ class Outgoing:
         held = _Held(life, seq, [], is_unread)
         for ticket, data in items:
             item = decode_item(data)
-            is_again = isinstance(item, Again)
-            operations = item.operations if is_again else [item]
+            operations = item.operations if isinstance(item, Again) else [item]
             kept = [
                 _addressed(ticket, one, address)
                 for one in operations
                 if ticket != _OF_THIS_LIFE and (is_unread or isinstance(one, _REPEATED))
             ]
-            if is_again:
+            if isinstance(item, Again):
                 self._held_back += [held, _Held(item.life, item.seq, kept, is_unread)]
                 held = _Held(life, seq, [], is_unread)
             else:
