@@ -63,8 +63,8 @@ class Mover:
             self.answered.add(id_)
         if kind == "entered":
             self.rooms[room] = set(event["members"])
-        elif kind == "done":
-            self.name = self._names.get(id_, self.name)
+        elif kind == "done" and id_ is not None:
+            self.name = self._names[id_]
         elif kind in ("joined", "left", "renamed", "said") and room not in self.rooms:
             self.faults.append(f"{self.name} is told of a room that it is not in: {event}")
         elif kind == "joined":

@@ -13,7 +13,7 @@ after that is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -201,6 +201,20 @@ class Away:
         is_news = self._believed is None or self._believed.leaves(event)
         return ALL if is_news and not is_known else Hearers(is_news, not is_known)
 
+    def known_as(self, name: str) -> Collection[Box]:
+        """Return the boxes of those who know themselves by a name, and are away.
+
+        Whoever is still to come in again, or to go back, has not left as far as it knows.
+        """
+        boxes = [
+            session.box for session, _, place in self._sessions.values() if place.name.shown == name
+        ]
+        for member in self._displaced:
+            session_there = self._board.session_of(member)
+            if session_there is not None and self._places[member].name.shown == name:
+                boxes.append(session_there.box)
+        return boxes
+
     def note_quit(self, session: Local, reason: str) -> None:
         """Note that a member has left for good: the log may lose that, and it must not be held."""
         if self._board.log.is_shared and session.connection is not None:
@@ -373,10 +387,11 @@ class Away:
                 self._put_back(session, member, place)
             if connection is not None:
                 known.add(connection)
-        for connection in self._sessions.keys() & by_connection.keys():
-            # It has come in again in a part of the log that this machine has not read.
-            self._come_in(connection, by_connection[connection])
         known |= self._sessions.keys()
+        for connection in self._sessions.keys() & by_connection.keys():
+            # It has come in again in a part of the log that this machine has not read, or the log
+            # has lost that it was lost.
+            self._come_in(connection, by_connection[connection])
         for session in board.take_arriving(by_connection.keys()):
             # It has become a member in a part of the log that this machine has not read. The peer
             # may connect again.
@@ -455,25 +470,16 @@ class Away:
         board = self._board
         self._believed = None
         board.views = RoomViews(board.state)
-        # Whoever is still to come in again, or to go back, stays where it is as far as it knows.
-        # It has left under the name that it knows, and may have joined as who it was before.
-        leaving: dict[str, Box] = {}
-        joining: dict[int, Box] = {}
-        for session, _, place in self._sessions.values():
-            leaving[place.name.shown] = session.box
+        # Whoever is still to come in again may be held, as who it was before.
+        held: dict[int, Box] = {}
+        for away, _, place in self._sessions.values():
             if (before := board.state.find_again(place)) is not None:
-                joining[before.id] = session.box
-        for member in self._displaced:
-            if (displaced := board.session_of(member)) is not None:
-                leaving[self._places[member].name.shown] = displaced.box
+                held[before.id] = away.box
         for event in believed.differences(board.state):
-            if type(event) is events.Left:
-                own = leaving.get(event.name)
-            elif (joined := board.session_of(event.member)) is not None:
-                own = joined.box
-            else:
-                own = joining.get(event.member)
-            board.hub.publish(event, topic=event.room, exclude=own)
+            session = board.session_of(event.member)
+            own = held.get(event.member) if session is None else session.box
+            known = self.known_as(event.name) if type(event) is events.Left else ()
+            board.hub.publish(event, topic=event.room, exclude=own, without=known)
 
     def _accept_places(self) -> None:
         """Take all members as they are now, and tell them what they could not get back."""

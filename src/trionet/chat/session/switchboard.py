@@ -372,7 +372,9 @@ class Switchboard:
             return
         session = self._local.get(event.member)
         hearers = self.away.who_hears_of_leaving(event, session)
-        self._publish(event, hides_own=True, hearers=hearers)
+        # It may have left under a number that is not its own any more.
+        known = self.away.known_as(event.name) if session is None and self.away else ()
+        self._publish(event, without=known, hides_own=True, hearers=hearers)
         # Whoever was only lost stays subscribed.
         if session is not None and hearers.itself:
             self.hub.unsubscribe(session.box, event.room)
