@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("src", "tests", "tools", "examples", "benchmarks")
 
 
+@cache
 def heads() -> dict[str, str]:
     """The first paragraph of each file, by its path; files without a line are left out."""
     found = {}

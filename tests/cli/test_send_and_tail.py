@@ -39,6 +39,22 @@ async def test_without_a_text_each_line_of_the_input_is_a_message(programs: Prog
 
 
 @pytest.mark.parametrize(
+    ("line", "reason"),
+    [(b"x" * 4097, "line is longer than 4096 bytes"), (b"\xff", "line is not UTF-8")],
+)
+async def test_a_line_of_the_input_that_cannot_be_sent_is_named(
+    programs: Programs, line: bytes, reason: str
+) -> None:
+    server, address = await serve(programs)
+    sender = await programs.start("chat", "send", address, "--name", "ci")
+    assert sender.process.stdin is not None
+    await sender.process.stdin.send_all(b"one\n\n" + line + b"\nfour\n")
+    await sender.expect_error(f"error: line 3 of the input cannot be sent: {reason}")
+    await sender.expect_end(1)
+    await server.expect("*** ci joined (1 here)", "ci: one", "*** ci left (0 here)")
+
+
+@pytest.mark.parametrize(
     ("name", "reason"),
     [("error", "nobody can be called error"), ("Ann", "the name Ann is taken")],
 )

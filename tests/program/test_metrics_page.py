@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ from trio.testing import MockClock
 import trionet
 from trionet import AddressError, Connection, ListenError, Reading, TrionetError, serve_metrics
 from trionet.metrics import Histogram, Metrics
+from trionet.program import process_readings
 from trionet.program.metrics_page import measure_lag, serve_program_metrics
 from trionet.testing import MemoryNetwork
 
@@ -106,6 +109,37 @@ async def test_a_name_stands_on_the_page_once(autojump_clock: MockClock) -> None
         'job_seconds_bucket{le="2.0"} 5.0',
         'job_seconds_bucket{le="+Inf"} 7.0',
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the descriptors")
+async def test_others_run_while_the_descriptors_are_counted(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As before Linux 6.2.
+    monkeypatch.setattr(process_readings, "_told_count", lambda _folder: 0)
+
+    async def turns_of_others(network: MemoryNetwork) -> int:
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            _, _, body = await get(network, "/metrics")
+            nursery.cancel_scope.cancel()
+        assert b"\nprocess_open_fds " in body
+        return turns
+
+    async with served() as network:
+        before = await turns_of_others(network)
+        with ExitStack() as stack:
+            for _ in range(2560):
+                stack.callback(os.close, os.dup(0))
+            assert await turns_of_others(network) >= before + 9
 
 
 async def test_head_is_answered_with_the_same_head_and_no_body(autojump_clock: MockClock) -> None:
@@ -217,6 +251,18 @@ async def test_one_host_has_some_connections_and_others_are_answered_still(
         assert (await get(network, "/metrics"))[0] == 200
         for stream in silent:
             await stream.aclose()
+
+
+async def test_a_host_that_asks_again_and_again_is_slowed_down(autojump_clock: MockClock) -> None:
+    async with served() as network:
+        answers = [(await get(network, "/metrics"))[0] for _ in range(60)]
+        assert answers == [200] * 50 + [503] * 10
+        async with await network.connect(PAGE, source="10.0.0.7") as stream:
+            await stream.send_all(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert (await received(stream)).startswith(b"HTTP/1.1 200 ")
+        await trio.sleep(1)
+        answers = [(await get(network, "/metrics"))[0] for _ in range(11)]
+        assert answers == [200] * 10 + [503]
 
 
 async def test_health_says_whether_it_is_ready(autojump_clock: MockClock) -> None:

@@ -72,7 +72,7 @@ async def test_the_state_is_bounded_and_says_how_much_more_there_is() -> None:
 async def test_deep_and_wide_trees_are_bounded() -> None:
     async def grow(depth: int) -> None:
         async with trio.open_nursery() as nursery:
-            for _ in range(3 if depth < 5 else 1):
+            for _ in range(3 if depth < 4 else 1):
                 if depth < 60:
                     nursery.start_soon(grow, depth + 1, name="x" * 500)
             await trio.sleep_forever()

@@ -58,6 +58,33 @@ async def test_an_unexpected_line_shows_the_conversation(
     ]
 
 
+async def test_the_conversation_shows_the_ends_of_what_is_long(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    client, server = client_and_server(link=Link(capacity=1 << 20))
+    await client.send_bytes(b"a" * 100_000)
+    await client.send("<" + "b" * 501 + ">", "c" * 500)
+    await server.send_all(b"<" + b"d" * 9_000 + b">\nno\n")
+    await client.receive()
+    told = await failure_of(client.expect("yes"))
+    assert told.splitlines() == [
+        "ann expected 'yes', but 'no' came",
+        "the conversation of ann:",
+        f"      0.000 s → b'{'a' * 398} … {'a' * 99}' (100,003 characters)",
+        f"      0.000 s → <{'b' * 399} … {'b' * 99}> (503 characters)",
+        f"      0.000 s → {'c' * 500}",
+        f"      0.000 s ← <{'d' * 399} … {'d' * 99}> (9,002 characters)",
+        "      0.000 s ← no",
+    ]
+
+
+async def test_a_line_that_differs_is_shown_whole(autojump_clock: trio.testing.MockClock) -> None:
+    client, server = client_and_server()
+    line = "x" * 3000
+    await server.send_all(line.encode() + b"\n")
+    assert f"but '{line}' came" in await failure_of(client.expect("y"))
+
+
 async def test_a_line_that_does_not_come_fails_after_the_patience(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

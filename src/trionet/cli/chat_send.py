@@ -16,7 +16,7 @@ from trionet.cli.client_leaving import until_interrupted
 from trionet.cli.password import given_password
 from trionet.cli.running import Runtime
 from trionet.cli.standard_input import StandardInput
-from trionet.errors import BadLine, ConnectionLost
+from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.text.safe import WHITE_SPACE
 from trionet.transport.network import SystemNetwork
 
@@ -86,8 +86,10 @@ async def _messages(runtime: Runtime, text: str | None) -> AsyncIterator[str]:
     if text is not None:
         yield text
         return
+    number = 0
     async for line in StandardInput(runtime.err):
+        number += 1
         if isinstance(line, BadLine):
-            raise line
+            raise TrionetError(f"line {number} of the input cannot be sent: {line}")
         if line.strip(WHITE_SPACE):
             yield line

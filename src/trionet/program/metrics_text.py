@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -26,15 +26,13 @@ _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Page(Collector):
     """The page of one program.
 
-    It has a registry of its own: nothing that another library counts stands on it. What the OS
-    tells of the process (memory, processor, file descriptors; on Linux) does.
+    It has a registry of its own: nothing that another library counts stands on it.
     """
 
     def __init__(self) -> None:
         self._readings: Sequence[Reading] = ()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
-        ProcessCollector(registry=self._registry)
 
     def __call__(self, readings: Sequence[Reading]) -> tuple[str, bytes]:
         """Return the page with these readings: its media type and its text."""

@@ -15,6 +15,10 @@ from trionet.errors import BadLine
 from trionet.lines import MAX_LINE_TO_CLIENT
 from trionet.type_checks import check_kind, check_kinds, shown
 
+# How many characters of a line the conversation shows, of its beginning and of its end. A test that
+# sends a megabyte without a line end would otherwise print all of it.
+_SHOWN = 400, 100
+
 
 class LineClient:
     """One end of a conversation in lines.
@@ -193,6 +197,9 @@ class LineClient:
 
     def _note(self, direction: str, text: str | bytes) -> None:
         text = text if isinstance(text, str) else repr(text)
+        begin, end = _SHOWN
+        if len(text) > begin + end:
+            text = f"{text[:begin]} … {text[-end:]} ({len(text):,} characters)"
         self._record.append(f"{trio.current_time() - self._began:9.3f} s {direction} {text}")
 
     def _failure(self, what: str) -> AssertionError:

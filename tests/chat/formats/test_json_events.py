@@ -278,7 +278,7 @@ LONG_NAME = '"' + "\U00020000" * 31
 LISTS = (st.integers(0, 2000), st.integers(1, 500))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(*LISTS)
 def test_a_list_of_members_is_cut_into_lines_that_say_whether_more_follow(
     count: int, every: int
@@ -290,7 +290,7 @@ def test_a_list_of_members_is_cut_into_lines_that_say_whether_more_follow(
     assert {(line["room"], line["re"]) for line in lines} == {("x" * 32, "\x01" * 64)}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(*LISTS)
 def test_a_list_of_rooms_is_cut_into_lines_too(count: int, every: int) -> None:
     long, short = answers.Listed(LONG_NAME, '"' * 1560, 10**6), answers.Listed("x", "", 0)
