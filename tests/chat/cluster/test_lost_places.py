@@ -226,21 +226,40 @@ async def test_whoever_is_cut_off_after_a_loss_is_not_told_that_it_has_left(
         assert heard == [("left", "Bert"), ("joined", "Bert")]
 
 
-@pytest.mark.parametrize("is_cut_off", [False, True])
-async def test_whoever_was_silent_before_a_loss_is_back_and_not_told_that_it_has_left(
-    is_cut_off: bool, clusters: Any, autojump_clock: trio.testing.MockClock
+async def test_whoever_was_lost_before_the_log_lost_that_is_back(
+    clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with clusters(2) as cluster:
         _, bob = await two_with_bob(cluster)
         redis = cluster.redis
         redis.before_command = lambda command: command[0] == b"XADD" and b"node-1" in command[-1]
         await trio.sleep(3.5)
-        # The first entry after this loss ends the lease of Bob's node.
-        if is_cut_off:
-            redis.cut_off.add("node-1")
+        # The lease of Bob's node has just ended.
         redis.roll_back(1)
         redis.changed()
         await trio.sleep(5)
+        redis.heal()
+        await trio.sleep(10)
+        assert "left" not in [event["type"] for event in await messages(bob)]
+        assert await names(bob, "builds") == ["Ann", "Bob"]
+
+
+async def test_whoever_is_lost_with_the_first_entry_after_a_loss_is_not_told_that_it_has_left(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        _, bob = await two_with_bob(cluster)
+        redis = cluster.redis
+        redis.before_command = lambda command: command[0] == b"XADD" and b"node-1" in command[-1]
+        await trio.sleep(3)
+        length = len(redis.entries)
+        redis.heal()
+        # Bob's node writes something, and Redis loses that.
+        await trio.sleep(0.6)
+        redis.cut_off.add("node-1")
+        redis.roll_back(len(redis.entries) - length)
+        redis.changed()
+        await trio.sleep(3)
         redis.heal()
         await trio.sleep(10)
         assert "left" not in [event["type"] for event in await messages(bob)]
