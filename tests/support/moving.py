@@ -78,7 +78,7 @@ class Mover:
         elif kind == "left":
             self.rooms[room].discard(name)
         elif kind == "renamed":
-            self.rooms[room] ^= {name, event["to"]}
+            self.rooms[room] = self.rooms[room] - {name} | {event["to"]}
             # It is told so once for each room.
             if id_ is not None or name == self.name:
                 self.name = event["to"]
