@@ -32,6 +32,8 @@ def test_there_is_a_patch_for_each_fault_that_a_server_must_never_have() -> None
         # Of errands, of coming back, and of slow readers.
         "gap_untold", "gap_between_stretches_untold", "errand_overtaken", "quit_is_held",
         "past_told_beside_the_present", "dropped_lines_forgotten",
+        # Of a shared log that loses its newest part.
+        "move_repeated_after_a_second_loss",
         # Of browsers.
         "frames_cut_at_line_ends", "goodbye_behind_half_a_frame", "pongs_dropped",
         # Of the chat's client for programs.
