@@ -221,7 +221,9 @@ async def test_a_file_that_others_may_read_is_refused(
 ) -> None:
     await trio.Path(password).chmod(mode)
     server = await programs.start("chat", "serve", "127.0.0.1:0", "--password-file", str(password))
-    await server.expect_error(f"error: {password}: others may read it: run chmod 600 {password}")
+    await server.expect_error(
+        f"error: password file {password}: others may read it: run chmod 600 {password}"
+    )
     await server.expect_end(1)
 
 
@@ -235,7 +237,7 @@ def test_a_file_that_is_not_one_line_is_refused(password: Path, content: bytes) 
 def test_a_password_is_the_line_without_its_end(password: Path) -> None:
     password.write_bytes(b" with spaces \r\n")
     assert read_password(password) == " with spaces "
-    with pytest.raises(NoPassword, match="no such file"):
+    with pytest.raises(NoPassword, match=r"^password file .*: no such file"):
         read_password(password.parent / "missing")
 
 

@@ -43,6 +43,8 @@ def test_there_is_a_patch_for_each_fault_that_a_server_must_never_have() -> None
         "former_token_opens_the_new_member", "resumed_under_another_name", "held_name_is_free",
         "grace_runs_on_after_resume", "ignoring_ends_when_held", "ignored_member_whispers",
         "gap_of_a_slow_reader_too_short", "dropped_receipt_counts_as_a_word_to_oneself",
+        # Of a shared log that loses its newest part.
+        "move_repeated_after_a_second_loss",
         # Of browsers.
         "frames_cut_at_line_ends", "goodbye_behind_half_a_frame", "pongs_dropped",
         # Of the chat's client for programs.

@@ -34,9 +34,11 @@ def read_password(file: Path) -> str:
     try:
         content = read_private(file, MAX_LINE)
     except Unreadable as error:
-        raise NoPassword(f"{file}: {error}") from None
+        raise NoPassword(f"password file {file}: {error}") from None
     except NotPrivate:
-        raise NoPassword(f"{file}: others may read it: run chmod 600 {file}") from None
+        raise NoPassword(
+            f"password file {file}: others may read it: run chmod 600 {file}"
+        ) from None
     try:
         text = content.removesuffix(b"\n").removesuffix(b"\r").decode()
         check_password(text)
@@ -44,7 +46,7 @@ def read_password(file: Path) -> str:
             raise ValueError
     except ValueError:
         reason = f"a password is one line of UTF-8, at most {MAX_LINE} bytes, and not q or /quit"
-        raise NoPassword(f"{file}: {reason}") from None
+        raise NoPassword(f"password file {file}: {reason}") from None
     return text
 
 

@@ -9,7 +9,7 @@ import pytest
 from trionet.chat.cluster.entries import Again, decode_entry
 from trionet.chat.cluster.outgoing import Flight, Outgoing
 from trionet.chat.names.unique_name import UniqueName
-from trionet.chat.state.operations import ConnectionId, LogIn, LogOut, Say
+from trionet.chat.state.operations import ConnectionId, Leave, LogIn, LogOut, Say
 
 ANN, BOB = ("node", 1), ("node", 2)
 
@@ -105,3 +105,17 @@ def test_what_waits_goes_with_its_member_also_if_the_next_life_ends_too(out: Out
     take_hello(out)
     out.go_on({ANN: 9, BOB: 10})
     assert written(out.take(0.0)) == [(0, 9, "ann"), (0, 10, "bob")]
+
+
+def test_where_a_member_went_is_not_said_again_once_it_has_come_back(out: Outgoing) -> None:
+    out.append(say(1, "bye"), Leave(1, "lobby"))
+    out.take(0.0)
+    for _ in range(2):
+        begin(out, {1: ANN})
+        take_hello(out)
+        out.come_in_again([], {1: ANN}.get)
+        out.go_on({ANN: 1})
+        flight = out.take(0.0)
+        out.read_back(flight.life, flight.seq, 0.0)
+    # Ann has heard of it, and may be in the lobby again by now.
+    assert written(flight) == [(1, 1, "bye")]

@@ -334,13 +334,17 @@ class Outgoing:
         held = _Held(life, seq, [], is_unread)
         for ticket, data in items:
             item = decode_item(data)
+            operations = item.operations if isinstance(item, Again) else [item]
+            kept = [
+                _addressed(ticket, one, address)
+                for one in operations
+                if ticket != _OF_THIS_LIFE and (is_unread or isinstance(one, _REPEATED))
+            ]
             if isinstance(item, Again):
-                self._held_back.append(held)
-                inner = [_addressed(ticket, one, address) for one in item.operations]
-                self._held_back.append(_Held(item.life, item.seq, inner, True))
+                self._held_back += [held, _Held(item.life, item.seq, kept, is_unread)]
                 held = _Held(life, seq, [], is_unread)
-            elif ticket != _OF_THIS_LIFE and (is_unread or isinstance(item, _REPEATED)):
-                held.items.append(_addressed(ticket, item, address))
+            else:
+                held.items += kept
         self._held_back.append(held)
         self._held_back = [one for one in self._held_back if one.items]
 

@@ -13,11 +13,14 @@ after that is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
-from trionet.chat.formats.answers import Closing, EpochChanged, Missed, Mistaken
+from msgspec import Struct
+
+from trionet.abc import Box
+from trionet.chat.formats.answers import Closing, Done, EpochChanged, Missed, Mistaken
 from trionet.chat.history.history import History
 from trionet.chat.names.room_names import parse_room
 from trionet.chat.session.believed import Believed
@@ -44,6 +47,16 @@ from trionet.chat.state.state import State
 # How many of those who have left for good are remembered: as many as may leave in the last seconds
 # of the log, which it can lose. Each takes some 200 bytes.
 _MAX_QUIT = 4096
+
+
+class Hearers(Struct, frozen=True, gc=False):
+    """Who has to hear of an event: the other members of the room, and its own member."""
+
+    others: bool = True
+    itself: bool = True
+
+
+ALL = Hearers()
 
 
 class Board(Protocol):
@@ -129,9 +142,14 @@ class Away:
                 if event.connection in self._sessions:
                     self._back[event.member] = self._sessions[event.connection][0]
                 self._ignore_again(self._board.state.members.get(event.member))
+
+    def tell_what_differs(self) -> None:
+        """Tell what still differs from what is believed here, once it is time for that.
+
+        Call it after what has happened was told.
+        """
         believed = self._believed
         if believed is not None and self._board.state.clock >= believed.until:
-            self._believed = None
             self._tell_differences(believed)
 
     def publish_joined(self, event: events.Joined) -> None:
@@ -151,28 +169,51 @@ class Away:
         place.rooms = *place.rooms, event.room
         return False
 
-    def is_renamed(self, event: events.Renamed) -> bool:
-        """Note that somebody has another name; return whether that is news here."""
-        return self._believed is None or self._believed.is_renamed(event)
+    def who_hears_of_renaming(self, event: events.Renamed) -> Hearers:
+        """Note that somebody has another name; return who does not know that yet."""
+        is_known = (
+            event.member in self._displaced and self._places[event.member].name.shown == event.to
+        )
+        is_news = self._believed is None or self._believed.is_renamed(event)
+        return Hearers(is_news, not is_known)
 
-    def note_named(self, member: int) -> None:
-        """Note that a session was told its member's name."""
-        if member in self._displaced:
-            self._places[member].name = self._board.state.members[member].name
-
-    def has_left(self, event: events.Left, session: Local | None) -> bool:
-        """Deal with a leaving that is not told as usual; return whether this was one."""
-        if event.member in self._displaced and event.reason != "lost":
-            place = self._places[event.member]
-            place.rooms = tuple([room for room in place.rooms if room != event.room])
-        if self._believed is not None and not self._believed.leaves(event):
-            return True
-        if session is None or event.reason != "lost" or not self._board.log.is_shared:
+    def is_named(self, event: events.Named) -> bool:
+        """Note a member's name; tell whether it knows that already, because it goes back to it."""
+        if event.member not in self._displaced:
             return False
-        # Its connection is still open, so the member itself is not told that it has left.
-        self._rooms.setdefault(event.member, []).append(event.room)
-        self._board.hub.publish(event, topic=event.room, exclude=session.box)
-        return True
+        place = self._places[event.member]
+        is_known = place.name.shown == event.name
+        place.name = self._board.state.members[event.member].name
+        return is_known
+
+    def who_hears_of_leaving(self, event: events.Left, session: Local | None) -> Hearers:
+        """Note that somebody has left a room; return who does not know that yet."""
+        is_known = False
+        if self._board.log.is_shared and event.reason == "lost":
+            if session is not None:
+                # Its connection is still open, so the member itself is not told that it has left.
+                is_known = True
+                self._rooms.setdefault(event.member, []).append(event.room)
+        elif event.member in self._displaced:
+            place = self._places[event.member]
+            is_known = event.room not in place.rooms
+            place.rooms = tuple([room for room in place.rooms if room != event.room])
+        is_news = self._believed is None or self._believed.leaves(event)
+        return ALL if is_news and not is_known else Hearers(is_news, not is_known)
+
+    def known_as(self, name: str) -> Collection[Box]:
+        """Return the boxes of those who know themselves by a name, and are away.
+
+        Whoever is still to come in again, or to go back, has not left as far as it knows.
+        """
+        boxes = [
+            session.box for session, _, place in self._sessions.values() if place.name.shown == name
+        ]
+        for member in self._displaced:
+            session_there = self._board.session_of(member)
+            if session_there is not None and self._places[member].name.shown == name:
+                boxes.append(session_there.box)
+        return boxes
 
     def note_quit(self, session: Local, reason: str) -> None:
         """Note that a member has left for good: the log may lose that, and it must not be held."""
@@ -186,11 +227,14 @@ class Away:
         place = self._places.pop(member, None)
         if place is None:
             return
-        self._displaced.discard(member)
         if identity := _identity(place):
             self._board.ignoring.set_aside(member, identity)
-        left = self._rooms.pop(member, [])
-        self._leave(member, session, place, list(place.rooms) or left)
+        # The state has taken the member out of its rooms, unless it is only held.
+        rooms = self._rooms.pop(member, [])
+        if place.rooms or member in self._displaced:
+            rooms = list(place.rooms)
+        self._displaced.discard(member)
+        self._leave(member, session, place, rooms)
 
     def _leave(self, member: int, session: Local, place: Member, rooms: list[str]) -> None:
         connection = session.connection
@@ -229,24 +273,21 @@ class Away:
     def _come_in(self, connection: ConnectionId, member: int) -> None:
         """Note that a member has come in again under a connection."""
         session, _, place = self._sessions.pop(connection)
-        self._put_back(session, member)
-        rooms = self._board.state.members[member].rooms
-        # It still has its rooms, unless it is being told the past and enters them later. If it was
-        # held in others, it leaves them (`coming_in_again`).
-        for room in place.rooms:
-            if room not in rooms:
-                self._board.hub.unsubscribe(session.box, room)
+        # It may have been held elsewhere, and then it goes on from there (`coming_in_again`).
+        self._put_back(session, member, place)
 
-    def _put_back(self, session: Local, member: int) -> None:
+    def _put_back(self, session: Local, member: int, place: Member) -> None:
+        """Give a session its member again, which is to go back to its place if it is elsewhere."""
         self._board.give_member(member, session)
-        self.note(member)
-        session.came_in_again(member)
-
-    def _displace(self, session: Local, member: int, place: Member) -> None:
-        """Note that a member is to go back to its place."""
-        self._places[member] = place
-        self._displaced.add(member)
-        self._send_away(session)
+        now = self._board.state.members[member]
+        if now.name == place.name and {*now.rooms} == {*place.rooms}:
+            self.note(member)
+            session.came_in_again(member)
+        else:
+            self._places[member] = place
+            self._displaced.add(member)
+            session.came_in_again(member)
+            self._send_away(session)
 
     def _ignore_again(self, member: Member | None) -> None:
         """Have those who ignored a member whom the log had lost ignore it again."""
@@ -302,12 +343,7 @@ class Away:
         """Return the members of this machine by connection."""
         # Whoever was lost has another number now, and their former one may be somebody else's.
         self._lost.clear()
-        for member in self._displaced:
-            session = self._board.session_of(member)
-            assert session is not None, "its place is forgotten with it"
-            self.note(member)
-            session.came_in_again(member)
-        self._displaced.clear()
+        self._accept_places()
         return self._board.members_by_connection()
 
     def jump(
@@ -324,7 +360,6 @@ class Away:
         """
         board = self._board
         former, board.state = board.state, state
-        board.views = RoomViews(state)
         by_connection = {
             connection: member.id
             for member in state.members.values()
@@ -349,17 +384,14 @@ class Away:
             if member is None:
                 self._leave(number, session, place, list(place.rooms))
             else:
-                self._put_back(session, member)
-                now = state.members[member]
-                # A stream that was only trimmed has all that the member did.
-                if until is not None and (now.name, now.rooms) != (place.name, place.rooms):
-                    self._displace(session, member, place)
+                self._put_back(session, member, place)
             if connection is not None:
                 known.add(connection)
-        for connection in self._sessions.keys() & by_connection.keys():
-            # It has come in again in a part of the log that this machine has not read.
-            self._come_in(connection, by_connection[connection])
         known |= self._sessions.keys()
+        for connection in self._sessions.keys() & by_connection.keys():
+            # It has come in again in a part of the log that this machine has not read, or the log
+            # has lost that it was lost.
+            self._come_in(connection, by_connection[connection])
         for session in board.take_arriving(by_connection.keys()):
             # It has become a member in a part of the log that this machine has not read. The peer
             # may connect again.
@@ -371,7 +403,9 @@ class Away:
                 board.log.append(
                     Detach(member, connection) if reason is None else LogOut(member, reason)
                 )
-        believed = Believed(former, until or 0)
+        # The log may lose another part before they are told about the last one.
+        believed = self._believed or Believed(former)
+        board.views = RoomViews(state, believed)
         if until is None:
             for key, room in former.rooms.items():
                 there = state.rooms.get(key)
@@ -379,7 +413,10 @@ class Away:
                 if last > room.last:
                     self._miss(key, room.last, last)
             self._tell_differences(believed)
+            # Whoever is elsewhere has asked for it, and only the answer is lost.
+            self._accept_places()
         else:
+            believed.until = until
             self._believed = believed
             self._known = former.last_numbers()
             self._highest = former.highest + lift if was_behind else None
@@ -430,10 +467,55 @@ class Away:
         self._board.hub.publish(Missed(room, known, last + 1), topic=room)
 
     def _tell_differences(self, believed: Believed) -> None:
-        for event in believed.differences(self._board.state):
-            session = self._board.session_of(event.member)
-            own = None if session is None else session.box
-            self._board.hub.publish(event, topic=event.room, exclude=own)
+        board = self._board
+        self._believed = None
+        board.views = RoomViews(board.state)
+        # Whoever is still to come in again may be held, as who it was before.
+        held: dict[int, Box] = {}
+        for away, _, place in self._sessions.values():
+            if (before := board.state.find_again(place)) is not None:
+                held[before.id] = away.box
+        for event in believed.differences(board.state):
+            session = board.session_of(event.member)
+            own = held.get(event.member) if session is None else session.box
+            known = self.known_as(event.name) if type(event) is events.Left else ()
+            board.hub.publish(event, topic=event.room, exclude=own, without=known)
+
+    def _accept_places(self) -> None:
+        """Take all members as they are now, and tell them what they could not get back."""
+        for member in self._displaced:
+            session = self._board.session_of(member)
+            assert session is not None, "its place is forgotten with it"
+            place = self._places[member]
+            self.note(member)
+            session.came_in_again(member)
+            self._tell_place(session, member, place)
+        self._displaced.clear()
+
+    def _tell_place(self, session: Local, member: int, place: Member) -> None:
+        """Tell a member who and where it is now; `place` says what it knows."""
+        board = self._board
+        state, now = board.state, board.state.members[member]
+        name = now.name.shown
+        if name != place.name.shown:
+            session.named(name)
+            known = [key for key in now.rooms if key in place.rooms]
+            for key in known:
+                last, former = state.rooms[key].last, place.name.shown
+                session.answer(events.Renamed(key, last, state.time, member, former, name))
+            if not known:
+                session.answer(Done(name))
+        for key in place.rooms:
+            if key not in now.rooms:
+                board.hub.unsubscribe(session.box, key)
+                last, count = state.highest, 0
+                if (there := state.rooms.get(key)) is not None:
+                    last, count = there.last, len(there.members)
+                session.answer(events.Left(key, last, state.time, member, name, count, "lost"))
+        for key in now.rooms:
+            if key not in place.rooms:
+                board.hub.subscribe(session.box, key)
+                session.answer(board.views.entered(member, key, None))
 
 
 def _going_back(member: Member, place: Member) -> Iterator[Operation]:

@@ -20,7 +20,7 @@ from trionet.chat.history.history import History, kept_of
 from trionet.chat.session.arrival import Arrival, hash_of
 from trionet.chat.session.hub_protocol import FanOut
 from trionet.chat.session.ignoring import Ignoring
-from trionet.chat.session.lost_members import Away
+from trionet.chat.session.lost_members import ALL, Away, Hearers
 from trionet.chat.session.operation_log import LocalLog, Log
 from trionet.chat.session.returning import Returning
 from trionet.chat.session.room_views import RoomViews
@@ -290,6 +290,8 @@ class Switchboard:
             # After the closing notice members here are told nothing, whatever others do.
             if not is_closing or type(event) in _NOTED_TO_THE_END:
                 self._ways[type(event)](event)
+        if is_shared and self.away and not is_closing:
+            self.away.tell_what_differs()
         deadline = self.state.next_deadline()
         if deadline != self._deadline:
             self._deadline = deadline
@@ -320,6 +322,7 @@ class Switchboard:
         *,
         without: Collection[Box] = (),
         hides_own: bool = False,
+        hearers: Hearers = ALL,
     ) -> None:
         """Send an event to its room, and the member who caused it its own copy.
 
@@ -327,14 +330,20 @@ class Switchboard:
             event: the event.
             without: who does not get it.
             hides_own: whether a member whose format has no receipts does not get it either.
+            hearers: who has to hear of it.
         """
         session = self._local.get(event.member)
         own = None
         has_receipt = session is not None and session.wire.receipts and event.id is not None
-        if session is not None and (has_receipt or (hides_own and not session.wire.receipts)):
+        if session is not None and (
+            has_receipt or not hearers.itself or (hides_own and not session.wire.receipts)
+        ):
             own = session.box
-        self.hub.publish(event, topic=event.room, exclude=own, without=without)
-        if session is not None and has_receipt:
+        if hearers.others:
+            self.hub.publish(event, topic=event.room, exclude=own, without=without)
+        elif session is not None and own is None:
+            session.answer(event)
+        if session is not None and has_receipt and hearers.itself:
             session.answer(Own(event))
 
     def _topic_set(self, event: events.TopicSet) -> None:
@@ -362,16 +371,17 @@ class Switchboard:
         if self.is_closing:
             return
         session = self._local.get(event.member)
-        if self.away.has_left(event, session):
-            return
-        self._publish(event, hides_own=True)
-        if session is not None:
+        hearers = self.away.who_hears_of_leaving(event, session)
+        # It may have left under a number that is not its own any more.
+        known = self.away.known_as(event.name) if session is None and self.away else ()
+        self._publish(event, without=known, hides_own=True, hearers=hearers)
+        # Whoever was only lost stays subscribed.
+        if session is not None and hearers.itself:
             self.hub.unsubscribe(session.box, event.room)
 
     def _renamed(self, event: events.Renamed) -> None:
         self.views.renamed(event.room)
-        if not self.away or self.away.is_renamed(event):
-            self._publish(event)
+        self._publish(event, hearers=self.away.who_hears_of_renaming(event) if self.away else ALL)
 
     def _told(self, event: events.Told) -> None:
         sender, receiver = self._local.get(event.member), self._local.get(event.receiver)
@@ -443,9 +453,9 @@ class Switchboard:
     def _named(self, event: events.Named) -> None:
         session = self._local.get(event.member)
         if session is not None:
-            self.away.note_named(event.member)
+            is_known = self.away.is_named(event)
             session.named(event.name)
-            if not event.was_told:
+            if not event.was_told and not is_known:
                 session.answer(Done(event.name, event.id))
 
     def _stayed(self, event: events.Stayed) -> None:
