@@ -14,9 +14,7 @@ from whole_lives import WholeLives, make_small
 
 
 @pytest.fixture(autouse=True)
-def small(
-    seed: int, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def small(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make everything small, and let all that happens follow from the seed of a test."""
     # `order_tasks` sets it; this sets it back afterwards.
     monkeypatch.setattr(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
@@ -27,7 +25,7 @@ def small(
 @pytest.mark.parametrize("history", HISTORIES)
 @pytest.mark.parametrize("seed", range(3))
 async def test_whoever_comes_back_is_told_everything_once_or_that_it_has_missed_it(
-    seed: int, history: History, tmp_path: Path
+    seed: int, history: History, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     coming_back = ComingBack(seed, history, tmp_path)
     await coming_back.run()
@@ -39,7 +37,7 @@ async def test_whoever_comes_back_is_told_everything_once_or_that_it_has_missed_
     ("seed", "history"), [(0, "file"), (1, "file that forgets"), (2, "memory"), (3, "file")]
 )
 async def test_what_a_member_asks_for_is_done_once_and_what_is_told_it_is_true_over_many_lives(
-    seed: int, history: History, tmp_path: Path
+    seed: int, history: History, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     lives = WholeLives(seed, history, tmp_path)
     await lives.run()
