@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +22,7 @@ import trio.testing
 from served import Served, served
 from trionet.chat import serve
 from trionet.chat.history import file_history, opening, upkeep, writing
+from trionet.chat.history.batch import Batch
 from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.file_history import FileHistory, open_history
 from trionet.chat.history.history import Query
@@ -237,18 +237,14 @@ class Hanging:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go = threading.Event()
         self.reached = threading.Event()
-        self.returned = threading.Semaphore(0)
-        write = Store.write_rows
+        write = Batch.write
 
-        def hang(store: Store, *given: Any, **named: Any) -> int:
+        def hang(batch: Batch, *given: Any) -> None:
             self.reached.set()
             self.go.wait()
-            try:
-                return write(store, *given, **named)
-            finally:
-                self.returned.release()
+            write(batch, *given)
 
-        monkeypatch.setattr(Store, "write_rows", hang)
+        monkeypatch.setattr(Batch, "write", hang)
 
 
 @pytest.fixture
@@ -382,10 +378,16 @@ async def test_a_message_that_is_removed_while_it_is_looked_for_is_not_found(
     assert found == [None]
 
 
-async def test_the_end_gives_a_hanging_disk_up_and_is_not_clean(
-    file: Path, hanging: Hanging
+async def test_the_end_gives_a_hanging_disk_up_and_the_file_is_closed_once_it_answers(
+    file: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = Told()
+    told, closed, close = Told(), threading.Event(), Store.close
+
+    def close_and_say_so(store: Store) -> None:
+        close(store)
+        closed.set()
+
+    monkeypatch.setattr(Store, "close", close_and_say_so)
     async with open_history(file, stop_within=0.1, tell=told) as history:
         epoch = history.restored.epoch
         history.append([said(1)])
@@ -393,14 +395,13 @@ async def test_the_end_gives_a_hanging_disk_up_and_is_not_clean(
     (line,) = told.lines
     assert line.startswith(f"could not write all of the history to {file}: ")
     assert line.endswith(": it took longer than 0.1 seconds; 1 event may be lost, such as messages")
+    with pytest.raises(HistoryError, match="another server holds"):
+        async with open_history(file):
+            pass
     hanging.go.set()
-    # Two threads were told to write it, and have the file as a process that hangs would.
-    for _ in range(2):
-        await trio.to_thread.run_sync(hanging.returned.acquire)
-    copy = file.with_name("copy")
-    for end in ("", "-wal"):
-        shutil.copy(file.with_name(f"kept{end}"), copy.with_name(f"copy{end}"))
-    async with open_history(copy) as again:
+    assert await trio.to_thread.run_sync(closed.wait, 10)
+    async with open_history(file) as again:
+        # That end was not clean.
         assert again.restored.epoch != epoch
         assert await numbers(again) == [1]
 

@@ -58,8 +58,8 @@ async def open_history(
         seconds at most, and not beyond `stop_by`.
 
     Resource handling:
-        The file is closed at the end. If a thread hangs in the disk by then, it is abandoned, and
-        the next start counts this end as unclean.
+        The file is closed at the end. If a thread hangs in the disk by then, it is abandoned, the
+        file is closed when that thread is done, and the next start counts this end as unclean.
     """
     store, reader, lasts = await trio.to_thread.run_sync(partial(_open, file))
     history = FileHistory(file, store, reader, lasts, days=days, tell=tell, clock=clock)

@@ -55,6 +55,7 @@ class Store:
         opening.check(file, may_be_new=True)
         self._file = file
         self._lock = FileLock(file)
+        self._is_closed = False
         try:
             self._at, self.restored = opening.open_for_writing(file)
         except BaseException:
@@ -224,10 +225,12 @@ class Store:
             opening.mark_clean(self._at)
 
     def close(self) -> None:
-        """Close the file, and let another server have it."""
+        """Close the file, and let another server have it; a second call does nothing."""
         with self._mutex:
-            self._at.close()
-            self._lock.release()
+            if not self._is_closed:
+                self._is_closed = True
+                self._at.close()
+                self._lock.release()
 
     def _check_in_place(self) -> None:
         """Check that the file still has its name: SQLite would go on writing to one that has none.

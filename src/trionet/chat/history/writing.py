@@ -190,15 +190,16 @@ class Writer:
 
         Args:
             until: when it must have ended, on the Trio clock.
-            close: what closes the file; it runs in a thread.
+            close: what closes the file; it runs in a thread, and may be called twice.
 
         Cancellation:
-            A thread that hangs in the disk is abandoned.
+            A thread that hangs in the disk is abandoned. Once it is done, another closes the file.
         """
         # A new limiter: a thread that was given up may hold the old one.
         self._limiter = trio.CapacityLimiter(1)
         seconds = max(0.0, until - trio.current_time())
         problem = f"it took longer than {seconds:.2g} seconds"
+        has_closed = False
         with trio.move_on_at(until):
             try:
                 while self._unwritten:
@@ -214,6 +215,10 @@ class Writer:
             except FAULTS as error:
                 problem = reason_of(error)
             await self._in_thread(close)
+            has_closed = True
+        if not has_closed:
+            # It waits for the thread that hangs, and nobody waits for it.
+            trio.lowlevel.start_thread_soon(close, lambda _closed: None)
         if problem:
             lost = self._unwritten.messages
             if lost:
