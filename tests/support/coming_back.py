@@ -57,6 +57,7 @@ def make_small(patch: Patch, seed: int) -> None:
         return answer
 
     patch(trio.to_thread, "run_sync", run_inline)
+    patch(trio.lowlevel, "start_thread_soon", lambda function, _deliver: function())
     patch(returning, "PAGE_BYTES", 1_500)
     patch(base_file_history, "Ring", partial(Ring, max_events=20))
     patch(batch, "_PAUSE", 0)
