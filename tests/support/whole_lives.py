@@ -352,6 +352,11 @@ class Member(Follower):
             self._wanted.append(room)
         self.entries.append((epoch, event))
         if room not in self._spans:
+            # It is not told what it has said there before.
+            self._gapped.update(
+                id_ for id_, one in self._unanswered.items()
+                if one.get("room") == room and id_ in self._sent
+            )  # fmt: skip
             self._spans[room] = [event["last"], event["last"]]
             self.spans[epoch, room].append(self._spans[room])
         elif self._spans[room][1] > event["last"]:
