@@ -57,6 +57,7 @@ def make_small(patch: Patch, seed: int) -> None:
         return answer
 
     patch(trio.to_thread, "run_sync", run_inline)
+    patch(trio.lowlevel, "start_thread_soon", lambda function, _deliver: function())
     patch(returning, "PAGE_BYTES", 1_500)
     patch(base_file_history, "Ring", partial(Ring, max_events=20))
     patch(batch, "_PAUSE", 0)
@@ -199,7 +200,7 @@ async def cut_off(
     await follower.entered()
     while goes_on():
         await trio.sleep(dice.uniform(0, 2))
-        how = dice.choice(["reset", "stall", "stall and close"])
+        how = dice.choice(["reset", "stall", "stall of what it is told", "stall and close"])
         stream = follower.stream
         if not isinstance(stream, MemoryStream):
             continue
@@ -207,10 +208,11 @@ async def cut_off(
         if how == "reset":
             stream.reset()
             continue
-        stream.stall()
+        # Where what it asks for still arrives, answers wait as well.
+        stream.stall(outgoing=how != "stall of what it is told")
         await trio.sleep(dice.uniform(0, 3))
-        if how == "stall":
-            stream.resume()
-        else:
+        if how == "stall and close":
             # The server notices nothing: the next connection takes this one over.
             await stream.aclose()
+        else:
+            stream.resume()

@@ -111,10 +111,12 @@ class Follower:
             await trio.sleep(self._pause())
 
     async def _send(self, request: Event) -> None:
-        if self.stream is not None and self.is_in:
+        # Not over a connection that has come meanwhile: over that one, it is sent by `_converse`.
+        stream = self.stream
+        if stream is not None and self.is_in:
             with suppress(*LOST):
                 async with self._sending:
-                    await self.stream.send_all(json.dumps(request).encode() + b"\n")
+                    await stream.send_all(json.dumps(request).encode() + b"\n")
 
     async def _converse(self, lines: LineStream) -> None:
         self.is_in = False
