@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from free_port import free_port
 from redis_server import RedisServer, need_redis
 
 # Seconds for what takes one, even on a loaded machine.
@@ -25,8 +25,7 @@ def url(tmp_path: Path) -> Iterator[str]:
     certificate = authority.issue_cert("localhost")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "redis.pem")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = (
         *("--tls-port", str(port), "--tls-auth-clients", "no"),
         *("--tls-cert-file", str(tmp_path / "redis.pem")),

@@ -10,7 +10,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import pytest
 import trio
 
 import needs
+from free_port import free_port
 from trionet import ConnectError, chat
 from trionet.chat.client.events import Said
 from trionet.transport.network import SYSTEM
@@ -49,9 +49,7 @@ class Supervised:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            port = sock.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
+        self.address = f"127.0.0.1:{free_port()}"
         command = shlex.join([sys.executable, "-m", "trionet.cli.main", *arguments])
         self._process = subprocess.Popen(
             [

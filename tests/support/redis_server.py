@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import needs
+from free_port import free_port
 
 PROGRAM = "redis-server"
 
@@ -54,7 +55,7 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path, *settings: str, password: str | None = None) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         self._settings = settings
         self._password = password
@@ -182,12 +183,6 @@ class RedisServer:
     def promote(self) -> None:
         """Become nobody's replica, as an operator does by hand."""
         self.command("REPLICAOF", "NO", "ONE")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
 
 
 def _encoded(words: Sequence[str]) -> bytes:

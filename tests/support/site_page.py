@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from free_port import free_port
 from peer import PATIENCE
 from service import UNHURRIED, Program, Room
 
@@ -157,11 +157,3 @@ class Person:
         is_expected = "WebSocket connection to" in text
         if message.type in ("error", "warning") and not is_expected:  # type: ignore[attr-defined]
             self.faults.append(text)
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
