@@ -48,10 +48,10 @@ def process_readings(proc: Path = _PROC) -> Iterator[Reading | None]:
 
 
 def _told_count(folder: Path) -> int:
-    """Return how many descriptors there are; 0: the kernel does not tell it like this.
+    """Return how many descriptors there are; 0: the kernel does not say.
 
-    From 6.2 on Linux tells it as the size of the folder, in microseconds. To list 10,000 of them
-    takes 10 to 14 ms.
+    Since 6.2 Linux gives their number as the size of the folder, which takes some microseconds. To
+    list 10,000 of them takes 10 to 14 ms.
     """
     return folder.stat().st_size
 
