@@ -23,11 +23,17 @@ NAMES = ("Ann", "Bob", "Cid")
 _WHILES = (0.3, 2.0, 4.0, 6.0, 12.0)
 
 
-def order_tasks(seed: int, order: int) -> None:
-    """Let everything that is drawn at random in a run follow from two numbers."""
+def order_tasks(seed: int, order: int, patch: Callable[[Any, str, Any], object] = setattr) -> None:
+    """Let everything that is drawn at random in a run follow from two numbers.
+
+    Args:
+        seed: one of them.
+        order: the other.
+        patch: sets an attribute of an object; a test's sets it back afterwards.
+    """
     random.seed(f"{seed} {order}")
     # As the plugin of Hypothesis does; Trio has no other way.
-    scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore
+    patch(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     scheduler._r.seed(f"{seed} {order}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import trio._core._run as scheduler
 import trio.testing
 
 from chaos import Chaos, order_tasks
@@ -21,9 +20,7 @@ async def test_whatever_happens_to_redis_all_are_told_the_same_once(
     autojump_clock: trio.testing.MockClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # `order_tasks` sets it; this sets it back afterwards.
-    monkeypatch.setattr(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
-    order_tasks(seed, 0)
+    order_tasks(seed, 0, monkeypatch.setattr)
     # Every other chat saves snapshots so often that nodes fall behind them.
     options = {"snapshots": (60, 60)} if seed % 2 else {}
     async with clusters(3, **options) as cluster:

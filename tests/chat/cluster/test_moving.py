@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import trio._core._run as scheduler
 import trio.testing
 
 from chaos import order_tasks
@@ -22,9 +21,7 @@ async def test_whatever_the_log_loses_all_know_where_everyone_is(
     autojump_clock: trio.testing.MockClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # `order_tasks` sets it; this sets it back afterwards.
-    monkeypatch.setattr(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
-    order_tasks(seed, 0)
+    order_tasks(seed, 0, monkeypatch.setattr)
     async with clusters(3) as cluster:
         moving = Moving(cluster, seed)
         faults = await moving.run()

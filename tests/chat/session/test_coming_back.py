@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import trio._core._run as scheduler
 import trio.testing
 
 from chaos import order_tasks
@@ -16,9 +15,7 @@ from whole_lives import WholeLives, make_small
 @pytest.fixture(autouse=True)
 def small(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make everything small, and let all that happens follow from the seed of a test."""
-    # `order_tasks` sets it; this sets it back afterwards.
-    monkeypatch.setattr(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
-    order_tasks(seed, 0)
+    order_tasks(seed, 0, monkeypatch.setattr)
     make_small(monkeypatch.setattr, seed)
 
 

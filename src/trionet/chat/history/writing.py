@@ -199,8 +199,7 @@ class Writer:
         self._limiter = trio.CapacityLimiter(1)
         seconds = max(0.0, until - trio.current_time())
         problem = f"it took longer than {seconds:.2g} seconds"
-        has_closed = False
-        with trio.move_on_at(until):
+        with trio.move_on_at(until) as scope:
             try:
                 while self._unwritten:
                     await self._write_batch()
@@ -215,8 +214,7 @@ class Writer:
             except FAULTS as error:
                 problem = reason_of(error)
             await self._in_thread(close)
-            has_closed = True
-        if not has_closed:
+        if scope.cancelled_caught:
             # It waits for the thread that hangs, and nobody waits for it.
             trio.lowlevel.start_thread_soon(close, lambda _closed: None)
         if problem:
